@@ -1,0 +1,213 @@
+"""A multigrid hierarchy, built level by level from decisions.
+
+The environment and the deployed solver build through this file alone, so a greedy episode and a deployed set-up give
+the same hierarchy bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.decision import Decide, Decision
+from rllib_psparsity.amg.limits import Limits
+from rllib_psparsity.amg.prolongation import prolongate
+from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.amg.relaxation import Relaxation
+from rllib_psparsity.amg.strength import strength_matrix
+from rllib_psparsity.errors import SetupFailure
+from rllib_psparsity.graph.features import level_graph
+from rllib_psparsity.graph.level_graph import LevelGraph
+
+End = Literal["coarse", "levels", "stalled", "exploded", "failed"]
+"""Why a hierarchy ended: small enough, at the level limit, or, as a failed set-up, because a coarsening kept nearly all
+nodes, took the operator complexity over its cap, or could not be built."""
+
+PINV_LIMIT = 500
+"""Most unknowns for a dense pseudo-inverse on the coarsest level, which also takes singular matrices; above, sparse LU."""
+
+
+CANDIDATE_SWEEPS = 4
+"""Symmetric Gauss-Seidel sweeps on the finest candidates, PyAMG's default."""
+
+
+@dataclass(slots=True)
+class Level:
+    """One level: its operator, and, above the coarsest, the decision taken there and the prolongator it gave.
+
+    Attributes
+    ----------
+    A : (n, n) csr_array or bsr_array; B : (n, K_b) near-nullspace candidates
+    graph : the level's observation, made when it is asked for
+    decision, recipe, P, aggregates : None on the coarsest level; see `Prolongation`
+    """
+
+    A: csr_array | bsr_array
+    B: np.ndarray
+    graph: LevelGraph | None = None
+    decision: Decision | None = None
+    recipe: Recipe | None = None
+    P: csr_array | bsr_array | None = None
+    aggregates: np.ndarray | None = None
+    _relaxation: Relaxation | None = None
+
+    def relaxation(self) -> Relaxation:
+        """The level's smoother, set up once."""
+        if self._relaxation is None:
+            self._relaxation = Relaxation(self.A)
+        return self._relaxation
+
+    @property
+    def num_nodes(self) -> int:
+        return self.A.shape[0] // (self.A.blocksize[0] if self.A.format == "bsr" else 1)
+
+
+@dataclass(slots=True)
+class Hierarchy:
+    """Levels from the finest to the coarsest, and why the last one is the last."""
+
+    levels: list[Level]
+    end: End | None = None
+    failure: str = ""
+    """For a failed set-up: what went wrong, in words."""
+
+    @property
+    def failed(self) -> bool:
+        return self.end in ("stalled", "exploded", "failed")
+
+    @property
+    def operator_complexity(self) -> float:
+        """Sum of nonzeros over all levels, divided by those of the finest."""
+        return sum(level.A.nnz for level in self.levels) / self.levels[0].A.nnz
+
+    @property
+    def cycle_complexity(self) -> float:
+        """Work of a V(1,1) cycle in units of the finest matrix's nonzeros, as PyAMG counts it."""
+        nnz = [level.A.nnz for level in self.levels]
+        return (2 * sum(nnz[:-1]) + nnz[-1]) / nnz[0]
+
+    def to_pyamg(self):
+        """A `pyamg.multilevel.MultilevelSolver` with PyAMG's default smoothers."""
+        from pyamg.multilevel import MultilevelSolver
+        from pyamg.relaxation.smoothing import change_smoothers
+
+        levels = []
+        for level in self.levels:
+            entry = MultilevelSolver.Level()
+            entry.A, entry.B = level.A, level.B
+            if level.P is not None:
+                entry.P = level.P
+                # PyAMG multiplies by R in every cycle: the transpose is stored by rows, in the operator's own format.
+                entry.R = level.P.T.tobsr() if level.A.format == "bsr" else level.P.T.tocsr()
+            levels.append(entry)
+        coarse_solver = "pinv" if levels[-1].A.shape[0] <= PINV_LIMIT else "splu"
+        solver = MultilevelSolver(levels, coarse_solver=coarse_solver)
+        smoother = ("block_gauss_seidel", {"sweep": "symmetric"})
+        change_smoothers(solver, presmoother=smoother, postsmoother=smoother)
+        return solver
+
+
+@dataclass(slots=True)
+class HierarchyBuilder:
+    """Builds a hierarchy one decision at a time; `hierarchy.end` is set when nothing is left to decide."""
+
+    A: csr_array | bsr_array
+    B: np.ndarray
+    menu: tuple[Recipe, ...]
+    limits: Limits = field(default_factory=Limits)
+    hierarchy: Hierarchy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hierarchy = Hierarchy([Level(self.A, self.B)])
+        self._end_if_small()
+
+    def observe(self) -> LevelGraph:
+        """The graph of the level that is to be decided next."""
+        level = self.hierarchy.levels[-1]
+        if level.graph is None:
+            level.graph = level_graph(level.A, level.B, len(self.hierarchy.levels) - 1)
+        return level.graph
+
+    def coarsen(self, decision: Decision) -> None:
+        """Add the level that `decision` gives; a level that cannot be used is not added, and ends the hierarchy."""
+        hierarchy, fine = self.hierarchy, self.hierarchy.levels[-1]
+        recipe = self.menu[decision.recipe]
+        try:
+            C = strength_matrix(self.observe(), decision.edge_is_strong)
+            transfer = prolongate(fine.A, self._candidates(), C, recipe)
+            coarse = Level(galerkin_product(fine.A, transfer.P), transfer.B_coarse)
+            if coarse.num_nodes > self.limits.stall_ratio * fine.num_nodes:
+                raise _Unusable("stalled", f"{fine.num_nodes} nodes were coarsened to {coarse.num_nodes} only")
+            nnz = sum(level.A.nnz for level in hierarchy.levels) + coarse.A.nnz
+            if nnz > self.limits.max_operator_complexity * hierarchy.levels[0].A.nnz:
+                raise _Unusable("exploded", f"the operator complexity reached {nnz / hierarchy.levels[0].A.nnz:.2f}")
+        except SetupFailure as error:
+            hierarchy.end = error.end if isinstance(error, _Unusable) else "failed"
+            hierarchy.failure = str(error)
+            return
+        fine.decision, fine.recipe, fine.P, fine.aggregates = decision, recipe, transfer.P, transfer.aggregates
+        hierarchy.levels.append(coarse)
+        self._end_if_small()
+
+    def _candidates(self) -> np.ndarray:
+        """The candidates that the next prolongator reproduces.
+
+        On the finest level, relaxed on A B = 0, as PyAMG does by default: the user's candidates know nothing of the
+        boundary. Below, they are what the prolongators have carried down.
+        """
+        fine = self.hierarchy.levels[-1]
+        if len(self.hierarchy.levels) > 1:
+            return fine.B
+        B = np.array(fine.B, dtype=float, order="C")
+        for _ in range(CANDIDATE_SWEEPS):
+            fine.relaxation()(np.zeros_like(B), B)
+        return B
+
+    def _end_if_small(self) -> None:
+        if self.hierarchy.levels[-1].num_nodes <= self.limits.max_coarse:
+            self.hierarchy.end = "coarse"
+        elif len(self.hierarchy.levels) >= self.limits.max_levels:
+            self.hierarchy.end = "levels"
+
+
+class _Unusable(SetupFailure):
+    """A level that was built, but must not be used."""
+
+    def __init__(self, end: End, message: str) -> None:
+        super().__init__(message)
+        self.end: End = end
+
+
+def galerkin_product(A: csr_array | bsr_array, P: csr_array | bsr_array) -> csr_array | bsr_array:
+    """P^T A P, in A's format; `SetupFailure` if it is not finite."""
+    coarse = P.T @ (A @ P)
+    if A.format == "bsr":
+        coarse = coarse.tobsr(blocksize=(P.blocksize[1], P.blocksize[1]))
+    else:
+        coarse = csr_array(coarse)
+    coarse.sort_indices()
+    if not np.isfinite(coarse.data).all():
+        raise SetupFailure("the Galerkin product is not finite")
+    return coarse
+
+
+def build_hierarchy(
+    A: csr_array | bsr_array, B: np.ndarray, decide: Decide, *, menu: tuple[Recipe, ...], limits: Limits | None = None
+) -> Hierarchy:
+    """Build a whole hierarchy, asking `decide` once per level.
+
+    Parameters
+    ----------
+    A : (n, n) symmetric positive definite csr_array or bsr_array; B : (n, K_b) near-nullspace candidates
+        as `problems.validation.check_matrix` returns them
+    decide : LevelGraph -> Decision
+    menu : recipes that a decision's `recipe` indexes
+    limits : where the hierarchy ends
+    """
+    builder = HierarchyBuilder(A, B, menu, limits or Limits())
+    while builder.hierarchy.end is None:
+        builder.coarsen(decide(builder.observe()))
+    return builder.hierarchy

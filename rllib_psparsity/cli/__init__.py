@@ -1,0 +1,34 @@
+"""The command `psparsity`: one file a command, and exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    0 done; 1 failed while working, with a traceback; 2 bad input, with one sentence; 130 interrupted.
+    """
+    from cyclopts import CycloptsError
+
+    from rllib_psparsity.cli.app import app
+    from rllib_psparsity.errors import InputError
+
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (InputError, CycloptsError) as error:
+        print(f"psparsity: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("psparsity: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+    return code or DONE

@@ -1,0 +1,32 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from rllib_psparsity.errors import InputError
+
+
+def require_training_extra(command: str) -> None:
+    """Refuse a command that needs Ray where only the solver is installed."""
+    if find_spec("ray") is None:
+        raise InputError(
+            f"psparsity {command} needs Ray, which is not installed; run pip install 'rllib_psparsity[train]'"
+        )
+
+
+def require_run_dir(run_dir: Path) -> None:
+    """Refuse a path that is not the directory of a run."""
+    if not run_dir.is_dir():
+        raise InputError(f"{run_dir} is not a directory; name the run directory of a psparsity train")
+    if not (run_dir / "config.json").is_file():
+        raise InputError(f"{run_dir} holds no config.json, so it is not a run directory; name one that train made")
+
+
+def require_free(directory: Path, cure: str) -> None:
+    """Refuse to write into anything that holds something already; `cure` says what to do instead."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; name a directory")
+    if directory.is_dir() and any(directory.iterdir()):
+        raise InputError(f"{directory} {cure}")

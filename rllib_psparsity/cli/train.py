@@ -1,0 +1,66 @@
+"""`psparsity train`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from rllib_psparsity.cli.options import require_free, require_training_extra
+
+if TYPE_CHECKING:
+    from rllib_psparsity.config.schema import Config
+
+
+def train(
+    *,
+    config: Path | None = None,
+    variation: str | None = None,
+    run_dir: Path | None = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=1, negative=())] = (),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Train a policy on a local Ray.
+
+    Parameters
+    ----------
+    config
+        A study in YAML; the default study without one.
+    variation
+        One of the study's variations; without --config, A or B of the triage study.
+    run_dir
+        A new directory for everything that the run writes; runs/ and the time (UTC) by default.
+    set_
+        key=value with any dotted key of the configuration and a YAML value, as in training.lr=1e-3.
+    dry_run
+        Print the resolved configuration and the resources it asks for, and start nothing.
+    """
+    from rllib_psparsity.config.load import load_config, resolved_json
+    from rllib_psparsity.problems.distribution import ProblemDistribution
+
+    resolved = load_config(config, variation, set_)
+    ProblemDistribution(resolved.problems, resolved.seed)  # refuses families, ranges and files that cannot be
+    directory = run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    require_free(
+        directory,
+        f"already holds a run; go on with it by psparsity resume {directory}, or name another --run-dir",
+    )
+    if dry_run:
+        print(resolved_json(resolved))
+        print(_resources(resolved))
+        return 0
+    require_training_extra("train")
+    from rllib_psparsity.training.run import train as run
+
+    return run(resolved, directory)
+
+
+def _resources(config: Config) -> str:
+    runners, learners = config.env_runners.count, config.learner.count
+    gpus = config.learner.gpus * max(learners, 1)
+    return (
+        f"resources: {runners + learners + 1} CPUs (driver 1, env runners {runners}, learners {learners}), "
+        f"{gpus:g} GPUs"
+    )

@@ -1,0 +1,192 @@
+"""The configuration of a run; the docstring of each field is its documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rllib_psparsity.amg.limits import Limits
+from rllib_psparsity.amg.recipe import DEFAULT_MENU, parse_menu
+
+Range = tuple[float, float]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class FamilyConfig(Section):
+    """One member of a problem mix."""
+
+    family: str
+    """Name of a problem family (see `psparsity info`)."""
+    weight: float = Field(1.0, gt=0)
+    """Share of the mix, relative to the other members."""
+    size: tuple[int, int] = (24, 40)
+    """Smallest and largest number of grid points or cells a side."""
+    parameters: dict[str, Range] = {}
+    """Ranges that replace the family's own, by parameter name."""
+
+
+class CurriculumConfig(Section):
+    """From easy to hard: sizes and parameter ranges grow with a difficulty that progress drives."""
+
+    enabled: bool = False
+    """Start with the easy end of every range."""
+    step: float = Field(0.1, gt=0, le=1)
+    """How much the difficulty, from 0 to 1, rises at a promotion."""
+    improvement: float = Field(0.05, ge=0)
+    """Rise of the mean reward, since the last promotion, that earns the next one."""
+    patience: Positive = 10
+    """Iterations after which a promotion comes anyway."""
+
+
+class ProblemsConfig(Section):
+    """Where the matrices come from."""
+
+    families: tuple[FamilyConfig, ...] = Field(min_length=1, default=(
+        FamilyConfig(family="anisotropic_diffusion_fd", weight=2.0),
+        FamilyConfig(family="anisotropic_diffusion_fe", weight=2.0),
+        FamilyConfig(family="jump_diffusion", weight=1.0),
+        FamilyConfig(family="unstructured_diffusion", weight=1.0, size=(20, 32)),
+    ))
+    """The mix."""
+    training_problems: Positive | None = None
+    """Size of a fixed set of training problems; null draws a new problem for every episode."""
+    heldout_problems: Positive = 24
+    """Problems of the final comparison; their seeds never meet the training seeds."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """Easy problems first."""
+
+
+class RewardConfig(Section):
+    """What an episode is paid for."""
+
+    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"] = "work_per_digit"
+    """The measure of the hierarchy's quality."""
+    shaping: bool = True
+    """Pay every level by the change of the quality of the hierarchy truncated there (potential-based)."""
+    vectors: Positive = 4
+    """Test vectors of the block V-cycle (K)."""
+    normalise: bool = False
+    """Divide rewards by their running standard deviation."""
+
+
+class TemperatureConfig(Section):
+    """Schedule of the softmax temperature, in sampling and in the log-probabilities."""
+
+    initial: float = Field(1.0, gt=0)
+    """Temperature of the first iteration."""
+    factor: float = Field(1.0, gt=0, le=1)
+    """Multiplied in after every iteration."""
+    floor: float = Field(0.5, gt=0)
+    """Never below this, unless `initial` is."""
+
+
+class PolicyConfig(Section):
+    """The network and what it decides."""
+
+    backbone: Literal["sparse", "gat", "gcn", "sage", "gin"] = "sparse"
+    """Graph encoder; `sparse` is the project's own, made of sparse products."""
+    width: int = Field(16, ge=2)
+    """Channels of the encoder."""
+    layers: Positive = 3
+    """Rounds of message passing."""
+    recipes: tuple[str, ...] = DEFAULT_MENU
+    """The menu, as coarsening/prolongation/measure."""
+    action: Literal["edges", "top_k"] = "edges"
+    """One decision per edge, or k edges drawn from each row without replacement (the legacy action)."""
+    k: Positive = 5
+    """Edges a row for `top_k`."""
+    separate_value_trunk: bool = True
+    """Give the value head an encoder of its own."""
+    temperature: TemperatureConfig = TemperatureConfig()
+    """Temperature of both heads."""
+
+    @model_validator(mode="after")
+    def _menu_is_valid(self) -> PolicyConfig:
+        parse_menu(self.recipes)
+        return self
+
+
+class TrainingConfig(Section):
+    """PPO on whole graphs."""
+
+    iterations: Positive = 60
+    """Iterations in all; `resume --set training.iterations=N` raises it."""
+    episodes_per_iteration: Positive = 64
+    """Episodes between two updates."""
+    epochs: Positive = 2
+    """Passes over the episodes of an iteration."""
+    minibatch_graphs: Positive = 64
+    """Level graphs in a minibatch."""
+    lr: float = Field(3e-3, gt=0)
+    """Learning rate of Adam."""
+    grad_clip: float | None = Field(5.0, gt=0)
+    """Bound of the global gradient norm; null for none."""
+    entropy_coefficient: float = Field(0.02, ge=0)
+    """Weight of the entropy of the edge decisions in the objective."""
+    recipe_entropy_coefficient: float = Field(0.02, ge=0)
+    """Weight of the entropy of the recipe choice."""
+    gamma: float = Field(1.0, gt=0, le=1)
+    """Discount from a level to the next; 1, since an episode ends by itself."""
+    lambda_: float = Field(0.7, ge=0, le=1, alias="lambda")
+    """Trace decay of the advantage estimate through the aggregation."""
+    clip: float = Field(0.2, gt=0)
+    """PPO's bound on the probability ratio of a single decision."""
+    value_coefficient: float = Field(0.5, ge=0)
+    """Weight of the value loss."""
+    node_credit: bool = True
+    """Credit every node for its own digits and work; false gives all nodes of a level the level's reward."""
+
+
+class EntropyConfig(Section):
+    """For the A/B of the triage document."""
+
+    detach: bool = False
+    """Reproduce the predecessor's bug: entropy without a gradient."""
+
+
+class EnvRunnersConfig(Section):
+    """Who generates episodes."""
+
+    count: int = Field(2, ge=0)
+    """Remote env runners, one CPU each; 0 samples in the driver."""
+    episodes_per_chunk: Positive = 8
+    """Episodes that are stepped together, with one inference for all of their graphs."""
+
+
+class LearnerConfig(Section):
+    """Who computes gradients."""
+
+    count: int = Field(0, ge=0)
+    """Remote learners; 0 learns in the driver."""
+    gpus: float = Field(0, ge=0)
+    """GPUs of each learner."""
+
+
+class CheckpointConfig(Section):
+    """What is kept."""
+
+    every: Positive = 10
+    """Iterations between two checkpoints; the last iteration always has one."""
+    keep: Positive = 5
+    """How many of the newest are kept."""
+
+
+class Config(Section):
+    """One run of `psparsity train`."""
+
+    seed: int = Field(0, ge=0)
+    """Decides problems, initial weights and every random draw."""
+    problems: ProblemsConfig = ProblemsConfig()
+    environment: Limits = Limits()
+    reward: RewardConfig = RewardConfig()
+    policy: PolicyConfig = PolicyConfig()
+    training: TrainingConfig = TrainingConfig()
+    entropy: EntropyConfig = EntropyConfig()
+    env_runners: EnvRunnersConfig = EnvRunnersConfig()
+    learner: LearnerConfig = LearnerConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()

@@ -1,0 +1,15 @@
+"""A trained policy as an installable thing: an artifact on disk, and solvers made with it. No ray."""
+
+from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy, save_policy
+from rllib_psparsity.deploy.decide import policy_decide, prior_decide
+from rllib_psparsity.deploy.solver import learned_solver, strength_of_connection
+
+__all__ = [
+    "LoadedPolicy",
+    "learned_solver",
+    "load_policy",
+    "policy_decide",
+    "prior_decide",
+    "save_policy",
+    "strength_of_connection",
+]

@@ -1,0 +1,170 @@
+"""A trained policy on disk: a directory of three files.
+
+- ``policy.safetensors``: the network's state_dict;
+- ``policy.json``: format, features and configuration, as `Manifest`;
+- ``README.md``: the model card, for people.
+
+Loading runs no code from the files: safetensors and JSON hold data only.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import rllib_psparsity
+from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.config.refusal import sentence
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
+from rllib_psparsity.policy.network import SparsifierPolicy
+
+FORMAT_VERSION = 1
+WEIGHTS, MANIFEST, CARD = "policy.safetensors", "policy.json", "README.md"
+
+_EXPORT_AGAIN = "export the policy again with `psparsity export RUN_DIR DIR`"
+
+
+class Manifest(BaseModel):
+    """What ``policy.json`` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int
+    package_version: str
+    node_features: tuple[str, ...]
+    edge_features: tuple[str, ...]
+    policy: PolicyConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy ready for use: `network` in eval mode, its `config`, and the `menu` its decisions index."""
+
+    network: SparsifierPolicy
+    config: PolicyConfig
+    menu: tuple[Recipe, ...]
+
+
+def save_policy(policy: SparsifierPolicy, config: PolicyConfig, directory: Path, card: str) -> None:
+    """Write the artifact to a new or empty `directory`: all of it or nothing.
+
+    `card` is the text of the model card: what the policy was trained on, and where it fails. Raises `InputError` if
+    the directory is in use.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file, where a new directory for the policy was expected; name another one")
+    if directory.exists() and any(directory.iterdir()):
+        raise InputError(f"{directory} is not empty, and a policy overwrites nothing; name a new directory")
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        package_version=rllib_psparsity.__version__,
+        node_features=NODE_FEATURES,
+        edge_features=EDGE_FEATURES,
+        policy=config,
+    )
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    draft = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
+    draft.mkdir()
+    try:
+        save_file(state, draft / WEIGHTS)
+        (draft / MANIFEST).write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+        (draft / CARD).write_text(card, encoding="utf-8")
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
+    """Load an artifact from its directory.
+
+    Raises `InputError`, in one sentence, if a file is missing or damaged, was written by a newer version, or does not
+    fit this version's features or network.
+    """
+    directory = Path(name_or_dir)
+    if not directory.is_dir():
+        raise InputError(
+            f"policy {str(name_or_dir)!r} is not a directory; name one that `psparsity export RUN_DIR DIR` wrote"
+        )
+    for name in (MANIFEST, WEIGHTS):
+        if not (directory / name).is_file():
+            raise InputError(f"the policy in {directory} has no file {name}; {_EXPORT_AGAIN}")
+    config = _read_manifest(directory / MANIFEST).policy
+    with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten: leave the caller's generator alone
+        network = SparsifierPolicy(config)
+    state = _read_weights(directory / WEIGHTS)
+    _check_weights(state, network.state_dict(), directory / WEIGHTS)
+    network.load_state_dict(state)
+    return LoadedPolicy(network.eval().requires_grad_(False), config, network.menu)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); {_EXPORT_AGAIN}") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if type(version) is int and version > FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format_version {version}, but this version of rllib_psparsity reads up to {FORMAT_VERSION}; "
+            "upgrade rllib_psparsity"
+        )
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format_version {version!r}, expected {FORMAT_VERSION}; {_EXPORT_AGAIN}")
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {sentence(error)}") from None
+    for kind, found, expected in (
+        ("node", manifest.node_features, NODE_FEATURES),
+        ("edge", manifest.edge_features, EDGE_FEATURES),
+    ):
+        if found != expected:
+            raise InputError(
+                f"{path} was trained on the {kind} features {', '.join(found)}, but this version computes "
+                f"{', '.join(expected)}; install rllib_psparsity {manifest.package_version} or train again"
+            )
+    return manifest
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); {_EXPORT_AGAIN}") from None
+
+
+def _check_weights(state: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing:
+        raise InputError(f"{path} lacks the tensor {missing[0]} of the network in {MANIFEST}; {_EXPORT_AGAIN}")
+    if unknown:
+        raise InputError(f"{path} has the tensor {unknown[0]}, unknown to the network in {MANIFEST}; {_EXPORT_AGAIN}")
+    for name, tensor in state.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            raise InputError(
+                f"{path}: tensor {name} is {_describe(tensor)}, expected {_describe(wanted)} by {MANIFEST}; "
+                f"{_EXPORT_AGAIN}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: tensor {name} has entries that are not finite; export an earlier checkpoint")
+    if state["temperature"] <= 0:
+        raise InputError(f"{path}: temperature is {float(state['temperature'])}, expected above 0; {_EXPORT_AGAIN}")
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

@@ -1,0 +1,1 @@
+"""The Markov decision process: one episode builds one hierarchy, one step is one level."""

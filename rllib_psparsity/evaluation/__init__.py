@@ -1,0 +1,1 @@
+"""Policies beside the classical portfolio, on the same problems and right-hand sides."""

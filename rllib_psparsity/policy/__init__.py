@@ -1,0 +1,1 @@
+"""The policy: level graphs in, decisions out. Plain torch, no ray."""

@@ -1,0 +1,67 @@
+"""Graph encoders by name: the project's own, and four from torch_geometric."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.sparse import SparseEncoder, node_inputs, symmetric_strength
+
+BACKBONES = ("sparse", "gat", "gcn", "sage", "gin")
+
+
+class MessageEncoder(nn.Module):
+    """Residual layers of one torch_geometric convolution: ``h <- h + relu(conv(layer norm of h))``.
+
+    - gat: GATv2, attention sees the edge features (Brody, Alon and Yahav 2022);
+    - gcn: weighted by the symmetric strength |a_ij| / sqrt(a_ii a_jj) (Kipf and Welling 2017);
+    - sage: mean over the neighbours (Hamilton, Ying and Leskovec 2017);
+    - gin: sum over the neighbours, then two dense layers (Xu et al. 2019).
+
+    All of them see the mean of a node's edge features at the input, as the project's own encoder does.
+    """
+
+    def __init__(self, name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.name = name
+        self.input = nn.Linear(node_dim + edge_dim, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
+        self.convolutions = nn.ModuleList(_convolution(name, edge_dim, width) for _ in range(layers))
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """(N, width) embedding of the nodes."""
+        both_directions = torch.cat([batch.edge_index, batch.edge_index.flip(0)], dim=1)
+        extra: dict[str, Tensor] = {}
+        if self.name == "gat":
+            extra["edge_attr"] = batch.edge_features.repeat(2, 1)
+        elif self.name == "gcn":
+            extra["edge_weight"] = symmetric_strength(batch).repeat(2)
+        h = self.input(node_inputs(batch))
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            h = h + F.relu(convolution(norm(h), both_directions, **extra))
+        return h
+
+
+def _convolution(name: str, edge_dim: int, width: int) -> nn.Module:
+    # Imported here since it takes seconds, and only these four need it.
+    from torch_geometric.nn import GATv2Conv, GCNConv, GINConv, SAGEConv
+
+    if name == "gat":
+        return GATv2Conv(width, width, edge_dim=edge_dim)
+    if name == "gcn":
+        return GCNConv(width, width)
+    if name == "sage":
+        return SAGEConv(width, width)
+    return GINConv(nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)))
+
+
+def make_encoder(name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> nn.Module:
+    """The encoder `name`, a module from a `GraphBatch` to an (N, width) embedding; `InputError` for another name."""
+    if name not in BACKBONES:
+        raise InputError(f"backbone {name!r} is not one of {', '.join(BACKBONES)}; choose one of these")
+    if name == "sparse":
+        return SparseEncoder(node_dim, edge_dim, width, layers)
+    return MessageEncoder(name, node_dim, edge_dim, width, layers)

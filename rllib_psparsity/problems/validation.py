@@ -1,0 +1,179 @@
+"""Any user's matrix, checked and brought into the one form that the project works with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.errors import InputError
+
+SYMMETRY_TOLERANCE = 1e-10
+"""Largest |a_ij - a_ji| / sqrt(a_ii a_jj); for single precision input 100 of its rounding units."""
+
+
+def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[csr_array | bsr_array, np.ndarray]:
+    """Check a matrix and its near-nullspace candidates; return both in canonical form.
+
+    Parameters
+    ----------
+    A : sparse array or matrix of any format, or dense array; (n, n), real
+        A bsr input with square blocks larger than 1 keeps its blocks. Never changed.
+    B : (n, K_b) or (n,) array, optional
+        Default: constants, one per unknown of a block.
+    where : str
+        What the error sentences call the matrix, for example a file's name.
+
+    Returns
+    -------
+    A : csr_array or bsr_array
+        float64, sorted indices (int32 where they fit), duplicates summed, zeros removed. An asymmetry within
+        `SYMMETRY_TOLERANCE` is averaged away.
+    B : (n, K_b) float64
+
+    Raises
+    ------
+    InputError
+        Not a square real finite symmetric matrix with a positive diagonal, or B does not fit to it. Rows and columns
+        are counted from 0. That A is positive definite is not checked: it would cost a factorisation.
+    """
+    matrix, block_size, tolerance = _as_csr(A, where)
+    _check_finite(matrix, where)
+    diagonal = matrix.diagonal()
+    _check_diagonal(diagonal, where)
+    matrix = _symmetric(matrix, diagonal, tolerance, where)
+    candidates = _candidates(B, len(diagonal), block_size, where)
+    if block_size > 1:
+        return _with_small_indices(bsr_array(matrix.tobsr((block_size, block_size)))), candidates
+    return matrix, candidates
+
+
+def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
+    """A fresh canonical csr_array, the block size, and the tolerance for asymmetry that A's precision allows."""
+    kind = type(A).__name__
+    if not sp.issparse(A):
+        A = _as_array(A)
+    if A.dtype.kind not in "biufc":
+        raise InputError(
+            f"{where} is of the type {kind}, expected a square matrix of real numbers; pass a SciPy sparse array or a "
+            "two-dimensional NumPy array"
+        )
+    if len(A.shape) != 2 or A.shape[0] != A.shape[1]:
+        raise InputError(
+            f"{where} has shape {tuple(A.shape)}, expected a square one; pass the matrix of a linear system "
+            "with as many equations as unknowns"
+        )
+    if A.shape[0] == 0:
+        raise InputError(f"{where} has shape (0, 0), expected at least one unknown; pass a matrix that is not empty")
+    if A.dtype.kind == "c":
+        raise InputError(
+            f"{where} has complex entries ({A.dtype}), expected real ones; pass A.real if the imaginary part is zero"
+        )
+    tolerance = SYMMETRY_TOLERANCE
+    if A.dtype.kind == "f":
+        tolerance = max(tolerance, 100 * float(np.finfo(A.dtype).eps))
+    block_size = A.blocksize[0] if sp.issparse(A) and A.format == "bsr" and A.blocksize[0] == A.blocksize[1] else 1
+    matrix = csr_array(A.astype(np.float64))  # of a copy, and wide enough before duplicates are summed
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return _with_small_indices(matrix), block_size, tolerance
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """A NumPy array, of no numeric type if it cannot be one."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.asarray(None)
+
+
+def _with_small_indices(matrix: Any) -> Any:
+    """int32 indices, which PyAMG's kernels want, unless there are too many entries for them."""
+    if matrix.indices.dtype != np.int32 and max(matrix.nnz, *matrix.shape) <= np.iinfo(np.int32).max:
+        matrix.indices = matrix.indices.astype(np.int32)
+        matrix.indptr = matrix.indptr.astype(np.int32)
+    return matrix
+
+
+def _row_of(matrix: csr_array, entry: int) -> int:
+    return int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+
+
+def _check_finite(matrix: csr_array, where: str) -> None:
+    if not np.isfinite(matrix.data).all():
+        entry = int(np.argmin(np.isfinite(matrix.data)))
+        place = f"row {_row_of(matrix, entry)}, column {matrix.indices[entry]}"
+        raise InputError(
+            f"{where} has the entry {matrix.data[entry]} in {place}, expected finite numbers; mend the "
+            "assembly that made it"
+        )
+
+
+def _check_diagonal(diagonal: np.ndarray, where: str) -> None:
+    if not (diagonal > 0).all():
+        row = int(np.argmin(diagonal > 0))
+        fix = "pass -A" if (diagonal < 0).all() else "eliminate the unknowns that have no equation of their own"
+        raise InputError(
+            f"{where} has the diagonal entry {float(diagonal[row])!r} in row {row}, expected a positive one; {fix}"
+        )
+
+
+def _symmetric(matrix: csr_array, diagonal: np.ndarray, tolerance: float, where: str) -> csr_array:
+    """The matrix itself if it is symmetric to the last bit, its symmetric part if within the tolerance."""
+    transposed = csr_array(matrix.T)
+    gap = csr_array(matrix - transposed)
+    gap.eliminate_zeros()
+    if gap.nnz == 0:
+        return matrix
+    root = np.sqrt(diagonal)
+    rows = np.repeat(np.arange(len(root)), np.diff(gap.indptr))
+    relative = np.abs(gap.data) / root[rows] / root[gap.indices]
+    worst = int(np.argmax(relative))
+    if relative[worst] > tolerance:
+        i, j = sorted((int(rows[worst]), int(gap.indices[worst])))
+        raise InputError(
+            f"{where} has {float(matrix[i, j])!r} in row {i}, column {j} but {float(matrix[j, i])!r} in "
+            f"row {j}, column {i}, expected a symmetric matrix; pass (A + A.T) / 2 if the difference "
+            "does not matter"
+        )
+    average = csr_array((matrix + transposed) * 0.5)
+    average.sort_indices()
+    average.eliminate_zeros()
+    return _with_small_indices(average)
+
+
+def _candidates(B: Any, n: int, block_size: int, where: str) -> np.ndarray:
+    """B as a fresh (n, K_b) float64 array; by default the translations of a block."""
+    if B is None:
+        return np.tile(np.eye(block_size), (n // block_size, 1))
+    if sp.issparse(B):
+        B = B.toarray()
+    B = _as_array(B)
+    if B.dtype.kind not in "biuf":
+        raise InputError(
+            f"the near-nullspace candidates B of {where} have type {B.dtype}, expected real numbers; pass "
+            f"a float array of shape ({n}, number of candidates)"
+        )
+    if B.ndim == 1:
+        B = B[:, None]
+    if B.ndim != 2 or B.shape[0] != n or B.shape[1] == 0:
+        raise InputError(
+            f"the near-nullspace candidates B of {where} have shape {B.shape}, expected ({n}, number of "
+            "candidates); pass one candidate a column"
+        )
+    B = np.array(B, dtype=np.float64, order="C")
+    if not np.isfinite(B).all():
+        row, column = (int(index[0]) for index in np.nonzero(~np.isfinite(B)))
+        raise InputError(
+            f"the near-nullspace candidates B of {where} have the entry {B[row, column]} in row {row}, "
+            f"column {column}, expected finite numbers; mend that candidate"
+        )
+    empty = ~B.any(axis=0)
+    if empty.any():
+        raise InputError(
+            f"the near-nullspace candidates B of {where} have only zeros in column "
+            f"{int(np.argmax(empty))}, expected a vector that is not zero; leave that column out"
+        )
+    return B

@@ -1,0 +1,1 @@
+"""Training on RLlib's new API: everything that knows RLlib lives here."""

@@ -1,0 +1,99 @@
+"""Generalised advantage estimation on the hierarchy: returns flow from coarse nodes to the fine nodes they stand for.
+
+An episode's steps are levels. Node i of level l is paid its credit r_l(i) and, from the next level on, what its coarse
+node a(i) is paid. With V_l(i) the value of node i, before the recipe is known, and Q_l(i, m) after recipe m was chosen,
+V = sum_m pi(m) Q(., m):
+
+    G_l(i)      = r_l(i) + gamma ((1 - lambda) V_{l+1}(a(i)) + lambda G_{l+1}(a(i)))
+    edge adv.   = G_l(i) - Q_l(i, m)        the recipe's own merit is taken out, which halves the noise on edges
+    recipe adv. = mean_i (G_l(i) - V_l(i))
+
+The episode ends with G = r. This is GAE (Schulman et al. 2016, eq. 16) with the next state of node i being its coarse
+node; nodes that the coarse level does not see have no next state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.graph.level_graph import LevelGraph
+
+
+@dataclass(slots=True)
+class Step:
+    """One level of one episode, as the learner sees it.
+
+    Attributes
+    ----------
+    graph, decision : what was observed and decided
+    unit_log_prob : (U,) float32, log-probability of every unit of the mask (an edge, or a row) when it was drawn
+    recipe_log_prob : float
+    advantage : (N,) float32, of the mask by node, normalised over the batch
+    recipe_advantage : float, normalised over the batch
+    target : (N,) float32, what the value of the chosen recipe is fitted to
+    """
+
+    graph: LevelGraph
+    decision: Decision
+    unit_log_prob: np.ndarray
+    recipe_log_prob: float
+    advantage: np.ndarray | None = None
+    recipe_advantage: float = 0.0
+    target: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOutcome:
+    """What followed a step: credit (N,) and aggregates (N,), as the environment's info has them."""
+
+    credit: np.ndarray
+    aggregates: np.ndarray
+
+
+def hierarchical_returns(
+    outcomes: Sequence[LevelOutcome], values: Sequence[np.ndarray], gamma: float, lambda_: float
+) -> list[np.ndarray]:
+    """The lambda-returns G_l of an episode.
+
+    Parameters
+    ----------
+    outcomes : of its L steps, finest first
+    values : V_l (N_l,) of its L steps
+    gamma, lambda_ : discount and trace decay
+
+    Returns
+    -------
+    L arrays (N_l,) float64.
+    """
+    returns: list[np.ndarray] = []
+    following = np.zeros(0)
+    for outcome, value in zip(reversed(outcomes), reversed(values), strict=True):
+        G = outcome.credit.astype(np.float64)
+        if len(returns):
+            seen = outcome.aggregates >= 0
+            G[seen] += gamma * following[outcome.aggregates[seen]]
+        returns.append(G)
+        following = (1.0 - lambda_) * value.astype(np.float64) + lambda_ * G
+    return returns[::-1]
+
+
+def moments(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """(count, sum, sum of squares) over all entries: what has to be summed over learners for mean and deviation."""
+    return np.array(
+        [
+            sum(a.size for a in arrays),
+            sum(a.sum(dtype=np.float64) for a in arrays),
+            sum(np.square(a, dtype=np.float64).sum() for a in arrays),
+        ]
+    )
+
+
+def mean_and_std(sums: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation from `moments`."""
+    count, total, squares = sums
+    mean = total / max(count, 1.0)
+    return float(mean), float(np.sqrt(max(squares / max(count, 1.0) - mean * mean, 0.0)))

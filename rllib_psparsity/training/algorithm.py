@@ -1,0 +1,157 @@
+"""The Algorithm: sample whole episodes, learn from whole graphs, and keep everything that a resume needs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ray
+from ray.rllib.algorithms.ppo.ppo import PPO
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    ENV_RUNNER_RESULTS,
+    ENV_RUNNER_SAMPLING_TIMER,
+    LEARNER_RESULTS,
+    LEARNER_UPDATE_TIMER,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    SYNCH_WORKER_WEIGHTS_TIMER,
+    TIMERS,
+)
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.problems.curriculum import Curriculum
+from rllib_psparsity.training.learner import ITERATION
+from rllib_psparsity.training.record import EPISODES, episode_figures
+from rllib_psparsity.training.reward_normaliser import RewardNormaliser
+from rllib_psparsity.training.sampling import sample_episodes
+
+RUN_STATE = "run_state"
+
+
+class SparsifyPPO(PPO):
+    """PPO over hierarchies; configured by `SparsifyPPOConfig`.
+
+    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum and the reward
+    normaliser.
+    """
+
+    @classmethod
+    def get_default_config(cls) -> Any:
+        from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
+
+        return SparsifyPPOConfig()
+
+    def setup(self, config: Any) -> None:
+        super().setup(config)
+        run: Config = self.config.run_config
+        self.episodes_started = 0
+        self.updates = 0
+        self.curriculum = Curriculum(run.problems.curriculum)
+        self.reward_normaliser = RewardNormaliser() if run.reward.normalise else None
+
+    def training_step(self) -> None:
+        run: Config = self.config.run_config
+        with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
+            first = self.episodes_started
+            episodes, runner_metrics = sample_episodes(
+                self.env_runner_group,
+                range(first, first + run.training.episodes_per_iteration),
+                run.env_runners.episodes_per_chunk,
+                self.curriculum.difficulty,
+                lambda: self.restore_env_runners(self.env_runner_group),
+            )
+            self.metrics.aggregate(runner_metrics, key=ENV_RUNNER_RESULTS)
+        figures = episode_figures(episodes)
+        self.metrics.log_dict(figures | {"difficulty": self.curriculum.difficulty}, key=EPISODES, window=1)
+        if self.reward_normaliser is not None:
+            self.reward_normaliser(episodes)
+        with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
+            results = self._learn(episodes)
+            self.metrics.aggregate(results, key=LEARNER_RESULTS)
+        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
+            self.env_runner_group.sync_weights(
+                from_worker_or_learner_group=self.learner_group,
+                policies=set(results[0]) - {ALL_MODULES},
+                inference_only=True,
+            )
+        self.episodes_started += len(episodes)
+        self.updates += 1
+        self.curriculum.update(figures["reward_mean"])
+
+    def _learn(self, episodes: list[SingleAgentEpisode]) -> list[dict[str, Any]]:
+        training, learners = self.config.run_config.training, self.config.num_learners
+        arguments: dict[str, Any] = {
+            "minibatch_size": training.minibatch_graphs,
+            "num_epochs": training.epochs,
+            "shuffle_batch_per_epoch": True,
+            "timesteps": {
+                NUM_ENV_STEPS_SAMPLED_LIFETIME: self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME)),
+                ITERATION: self.updates + 1,
+            },
+        }
+        if learners < 2:
+            # One shard has nothing to equalise, and the local learner takes the list as it is.
+            episodes_or_refs = {"episodes": episodes} if learners == 0 else {"episodes_refs": [ray.put(episodes)]}
+            return self.learner_group.update(**episodes_or_refs, **arguments)
+        shards = balanced_shards(episodes, learners)
+        steps = max(sum(len(episode) for episode in shard) for shard in shards)
+        # Learners that disagreed on the number of updates would wait for each other for ever.
+        arguments["num_total_minibatches"] = math.ceil(training.epochs * steps / training.minibatch_graphs)
+        return self.learner_group.update(episodes_refs=[ray.put(shard) for shard in shards], **arguments)
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self._check_component(RUN_STATE, components, not_components):
+            state[RUN_STATE] = {
+                "episodes_started": self.episodes_started,
+                "updates": self.updates,
+                "curriculum": self.curriculum.get_state(),
+                "reward_normaliser": self.reward_normaliser and self.reward_normaliser.get_state(),
+            }
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        if RUN_STATE in state:
+            run_state = state[RUN_STATE]
+            self.episodes_started, self.updates = run_state["episodes_started"], run_state["updates"]
+            self.curriculum.set_state(run_state["curriculum"])
+            if self.reward_normaliser is not None and run_state["reward_normaliser"] is not None:
+                self.reward_normaliser.set_state(run_state["reward_normaliser"])
+
+    def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
+        """Restore, and have every env runner sample with the restored weights.
+
+        RLlib 2.60 drops a weight sync while the one of the build is in flight, and the first iteration would sample with
+        the initial weights: wait for that one first, and sync again, blocking.
+        """
+        group = self.env_runner_group
+        group.foreach_env_runner(_wait, local_env_runner=False)
+        super().restore_from_path(path, *args, **kwargs)
+        group.sync_weights(
+            from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=60.0
+        )
+
+
+def _wait(runner: Any) -> None:
+    """Answered once everything asked for before has been done."""
+
+
+def balanced_shards(episodes: list[SingleAgentEpisode], count: int) -> list[list[SingleAgentEpisode]]:
+    """Whole episodes in `count` shards of nearly equal numbers of nodes, none of them empty.
+
+    RLlib's own sharding cuts episodes to equal lengths, which would break the flow of credit from level to level.
+    """
+    if len(episodes) < count:
+        raise RuntimeError(
+            f"{len(episodes)} episodes cannot be shared by {count} learners; raise training.episodes_per_iteration"
+        )
+    nodes = [sum(graph.num_nodes for graph in episode.get_observations()) for episode in episodes]
+    shards: list[list[SingleAgentEpisode]] = [[] for _ in range(count)]
+    load = [0] * count
+    for k in sorted(range(len(episodes)), key=lambda k: -nodes[k]):
+        lightest = load.index(min(load))
+        shards[lightest].append(episodes[k])
+        load[lightest] += nodes[k]
+    return shards

@@ -1,0 +1,85 @@
+"""From the project's `Config` to RLlib's AlgorithmConfig."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.rllib.algorithms.ppo.ppo import PPOConfig
+from ray.rllib.connectors.learner import LearnerConnectorPipeline
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.tune.registry import register_env
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.training.connectors import DecisionsToEnv, GraphsToModule, HierarchicalGAE
+from rllib_psparsity.training.env_runner import SparsifyEnvRunner
+from rllib_psparsity.training.learner import SparsifyLearner
+from rllib_psparsity.training.module import SparsifierModule
+
+ENV_NAME = "sparsify"
+UNBOUNDED = 10**9
+"""Of RLlib's own batch size, which plays no part: an iteration is a number of episodes."""
+
+
+class SparsifyPPOConfig(PPOConfig):
+    """RLlib's side of a run; everything that is ours stays in `run_config`, the project's own config."""
+
+    def __init__(self, algo_class: Any = None) -> None:
+        from rllib_psparsity.training.algorithm import SparsifyPPO
+
+        super().__init__(algo_class=algo_class or SparsifyPPO)
+        self.run_config = Config()
+        self.env_runner_cls = SparsifyEnvRunner
+        self.batch_mode = "complete_episodes"
+        self.episodes_to_numpy = False
+        self.add_default_connectors_to_env_to_module_pipeline = False
+        self.add_default_connectors_to_module_to_env_pipeline = False
+        self.add_default_connectors_to_learner_pipeline = False
+        self.use_kl_loss = False
+        self.train_batch_size_per_learner = UNBOUNDED
+        self.restart_failed_env_runners = True
+        self.torch_skip_nan_gradients = True
+        # Results are needed row by row: no smoothing over iterations.
+        self.metrics_num_episodes_for_smoothing = 1
+        self.apply_run(self.run_config)
+
+    def apply_run(self, run: Config) -> SparsifyPPOConfig:
+        """Take over a run's settings wherever RLlib has a setting of its own for them."""
+        register_env(ENV_NAME, lambda context: SparsifyEnv(run))
+        self.run_config = run
+        self.environment(env=ENV_NAME)
+        self.debugging(seed=run.seed)
+        self.env_runners(num_env_runners=run.env_runners.count)
+        self.learners(num_learners=run.learner.count, num_gpus_per_learner=run.learner.gpus)
+        self.training(
+            lr=run.training.lr,
+            grad_clip=run.training.grad_clip,
+            entropy_coeff=run.training.entropy_coefficient,
+            gamma=run.training.gamma,
+            lambda_=run.training.lambda_,
+            clip_param=run.training.clip,
+            num_epochs=run.training.epochs,
+            minibatch_size=run.training.minibatch_graphs,
+            vf_loss_coeff=run.training.value_coefficient,
+        )
+        self._env_to_module_connector = lambda env=None, spaces=None, device=None: [GraphsToModule(device=device)]
+        self._module_to_env_connector = lambda env=None, spaces=None: [DecisionsToEnv(run)]
+        return self
+
+    def build_learner_connector(
+        self, input_observation_space: Any, input_action_space: Any, device: Any = None
+    ) -> LearnerConnectorPipeline:
+        return LearnerConnectorPipeline(
+            connectors=[HierarchicalGAE(self.run_config)],
+            input_observation_space=input_observation_space,
+            input_action_space=input_action_space,
+        )
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        policy = self.run_config.policy.model_dump(mode="json", by_alias=True)
+        return RLModuleSpec(
+            module_class=SparsifierModule, model_config={"policy": policy, "seed": self.run_config.seed}
+        )
+
+    def get_default_learner_class(self) -> type:
+        return SparsifyLearner

@@ -1,0 +1,151 @@
+"""RLlib connectors: graphs to the module, decisions to the environment, episodes to the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.policy.actions import DecisionBatch, make_actions
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.training.advantages import LevelOutcome, Step, hierarchical_returns, mean_and_std, moments
+from rllib_psparsity.training.module import GRAPHS, OUTPUT
+
+UNIT_LOG_PROB = "unit_log_prob"
+RECIPE_LOG_PROB = "recipe_log_prob"
+STEPS = "steps"
+RNGS = "rngs"
+NODES_PER_FORWARD = 50_000
+"""Nodes that the value network sees at once when advantages are made; bounds memory, not results."""
+
+
+def objects(items: Sequence[Any]) -> np.ndarray:
+    """A one-dimensional object array, which numpy would otherwise try to make a matrix of."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+class GraphsToModule(ConnectorV2):
+    """Environment to module: the newest graph of every episode, as one disjoint union."""
+
+    def __init__(self, device: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.device = device
+
+    def __call__(self, *, episodes: list[SingleAgentEpisode], **kwargs: Any) -> dict[str, Any]:
+        return {GRAPHS: GraphBatch.from_graphs([episode.get_observations(-1) for episode in episodes], self.device)}
+
+
+class DecisionsToEnv(ConnectorV2):
+    """Module to environment: samples (or takes the mode), with the log-probabilities under which it sampled.
+
+    ``shared_data["rngs"]`` holds a random generator per episode, so that an episode's draws depend on its index alone.
+    """
+
+    def __init__(self, config: Config, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+
+    def __call__(
+        self, *, batch: dict[str, Any], explore: bool | None = None, shared_data: dict | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        graphs: GraphBatch = batch[GRAPHS]
+        actions = make_actions(self.config.policy, batch[OUTPUT], graphs)
+        decisions = actions.sample((shared_data or {})[RNGS]) if explore else actions.mode()
+        log_prob = actions.log_prob(DecisionBatch.from_decisions(decisions, graphs))
+        sizes = torch.bincount(actions.unit_graph, minlength=graphs.num_graphs).cpu().numpy()
+        by_graph = np.split(log_prob.units.cpu().numpy(), np.cumsum(sizes)[:-1])
+        return {
+            Columns.ACTIONS: objects(decisions),
+            UNIT_LOG_PROB: objects(by_graph),
+            RECIPE_LOG_PROB: log_prob.recipe.cpu().numpy(),
+        }
+
+
+class HierarchicalGAE(ConnectorV2):
+    """Learner: whole episodes to an object column of `Step`s with advantages and value targets."""
+
+    def __init__(self, config: Config, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+
+    def __call__(
+        self, *, rl_module: Any, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        module = rl_module[DEFAULT_MODULE_ID].unwrapped()
+        steps_of = [self._steps(episode) for episode in episodes]
+        steps = [step for of_episode in steps_of for step in of_episode]
+        values = self._values(module, steps)
+        deviations: list[np.ndarray] = []
+        for episode, of_episode in zip(episodes, steps_of, strict=True):
+            infos = episode.get_infos()
+            outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
+            V, Q = zip(*(next(values) for _ in of_episode), strict=True)
+            returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
+            for step, G, v, q in zip(of_episode, returns, V, Q, strict=True):
+                step.target = G.astype(np.float32)
+                step.advantage = (G - q).astype(np.float32)
+                step.recipe_advantage = float((G - v).mean())
+                deviations.append(step.target)
+        self._normalise(steps, deviations, metrics)
+        return {DEFAULT_MODULE_ID: {STEPS: objects(steps)}}
+
+    @staticmethod
+    def _steps(episode: SingleAgentEpisode) -> list[Step]:
+        graphs, decisions = episode.get_observations(), episode.get_actions()
+        units = episode.get_extra_model_outputs(UNIT_LOG_PROB)
+        recipes = episode.get_extra_model_outputs(RECIPE_LOG_PROB)
+        return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
+
+    @torch.no_grad()
+    def _values(self, module: Any, steps: list[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """V (N,) and Q of the chosen recipe (N,), step by step."""
+        device = next(module.parameters()).device
+        chunk: list[Step] = []
+        for position, step in enumerate(steps):
+            chunk.append(step)
+            if sum(s.graph.num_nodes for s in chunk) < NODES_PER_FORWARD and position < len(steps) - 1:
+                continue
+            graphs = GraphBatch.from_graphs([s.graph for s in chunk], device)
+            output = module.network(graphs, with_value=True)
+            chance = torch.softmax(output.recipe_logits, dim=1)[graphs.node_graph]
+            recipe = torch.tensor([s.decision.recipe for s in chunk], device=device)[graphs.node_graph]
+            V = (chance * output.node_values).sum(dim=1)
+            Q = output.node_values.gather(1, recipe[:, None])[:, 0]
+            cuts = np.cumsum([s.graph.num_nodes for s in chunk])[:-1]
+            yield from zip(np.split(V.cpu().numpy(), cuts), np.split(Q.cpu().numpy(), cuts), strict=True)
+            chunk = []
+
+    @staticmethod
+    def _normalise(steps: list[Step], targets: list[np.ndarray], metrics: Any) -> None:
+        """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
+        advantages = [step.advantage for step in steps if step.advantage is not None]
+        sums = np.stack(
+            [
+                moments(advantages),
+                moments([np.array([step.recipe_advantage for step in steps])]),
+                moments(targets),
+            ]
+        )
+        if torch.distributed.is_initialized():
+            shared = torch.from_numpy(sums)
+            torch.distributed.all_reduce(shared)
+            sums = shared.numpy()
+        (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
+        for step in steps:
+            assert step.advantage is not None
+            step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
+            step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
+        if metrics is not None:
+            # The advantage before normalisation is the value's residual.
+            explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
+            figures = {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
+            metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)

@@ -1,0 +1,103 @@
+"""The EnvRunner: whole episodes by index, a chunk of them stepped together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.training.connectors import RNGS
+
+SAMPLING = 3
+"""Spawn key of the generators that decisions are drawn with."""
+
+
+class EnvPool:
+    """As many environments as the largest chunk has needed, with the attributes that RLlib reads from a vector env."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.envs = [SparsifyEnv(config)]
+        self.observation_space = self.single_observation_space = self.envs[0].observation_space
+        self.action_space = self.single_action_space = self.envs[0].action_space
+        self.num_envs = 1
+
+    @property
+    def unwrapped(self) -> EnvPool:
+        return self
+
+    def take(self, count: int) -> list[SparsifyEnv]:
+        while len(self.envs) < count:
+            self.envs.append(SparsifyEnv(self.config))
+        return self.envs[:count]
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
+
+
+class SparsifyEnvRunner(SingleAgentEnvRunner):
+    """Samples episodes that the algorithm names by index.
+
+    Problem, test vectors and draws of episode i follow from (seed, i), and the episodes of a chunk share every inference,
+    so that a run gives the same episodes whoever samples the chunks, and after a resume. RLlib's own loop would need
+    environments that run on after a sample, and would drop their unfinished episodes.
+    """
+
+    def make_env(self) -> None:
+        self.env = EnvPool(self.config.run_config)  # type: ignore[assignment]
+        self.num_envs = self.env.num_envs
+
+    def sample(
+        self, *, indices: Sequence[int], difficulty: float = 1.0, explore: bool = True, **kwargs: Any
+    ) -> list[SingleAgentEpisode]:
+        """Run one whole episode per index, all together; returns them in the order of the indices."""
+        seed = self.config.run_config.seed
+        envs = self.env.take(len(indices))
+        rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SAMPLING, i))) for i in indices]
+        episodes = []
+        for env, index in zip(envs, indices, strict=True):
+            graph, info = env.reset(options={"index": index, "difficulty": difficulty})
+            episode = SingleAgentEpisode(id_=str(index))
+            episode.add_env_reset(observation=graph, infos=info)
+            episodes.append(episode)
+        running = list(range(len(indices)))
+        while running:
+            outputs = self._infer([episodes[k] for k in running], [rngs[k] for k in running], explore)
+            actions = outputs.pop("actions")
+            for position, k in enumerate(running):
+                graph, reward, terminated, truncated, info = envs[k].step(actions[position])
+                episodes[k].add_env_step(
+                    observation=graph,
+                    action=actions[position],
+                    reward=reward,
+                    infos=info,
+                    terminated=terminated,
+                    truncated=truncated,
+                    extra_model_outputs={name: column[position] for name, column in outputs.items()},
+                )
+            running = [k for k in running if not episodes[k].is_done]
+        self._done_episodes_for_metrics.extend(episodes)
+        self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
+        return episodes
+
+    def _infer(
+        self, episodes: list[SingleAgentEpisode], rngs: list[np.random.Generator], explore: bool
+    ) -> dict[str, Any]:
+        shared = {RNGS: rngs}
+        common: dict[str, Any] = {"rl_module": self.module, "explore": explore, "shared_data": shared}
+        batch = self._env_to_module(batch={}, episodes=episodes, metrics=self.metrics, **common)
+        forward = self.module.forward_exploration if explore else self.module.forward_inference
+        return self._module_to_env(batch=forward(batch), episodes=episodes, metrics=self.metrics, **common)
+
+
+def sample_chunk(
+    runner: SparsifyEnvRunner, chunk: int, indices: Sequence[int], difficulty: float
+) -> tuple[int, list[SingleAgentEpisode], dict[str, Any]]:
+    """What a remote runner is asked for: the chunk's number, its episodes, and the runner's metrics."""
+    return chunk, runner.sample(indices=indices, difficulty=difficulty), runner.get_metrics()

@@ -1,0 +1,88 @@
+"""The Learner: whole graphs in minibatches, and the diagnostics that the triage document asks for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.training.connectors import STEPS
+from rllib_psparsity.training.loss import StepBatch, ppo_loss
+from rllib_psparsity.training.module import GRAPHS, OUTPUT
+from rllib_psparsity.training.schedules import temperature
+
+ITERATION = "iteration"
+SHUFFLING = 4
+"""Spawn key of the minibatches' shuffling."""
+
+
+class SparsifyLearner(PPOTorchLearner):
+    """PPO on `StepBatch`es.
+
+    RLlib slices and shuffles the object column of `Step`s, so a minibatch size counts whole graphs; here each slice
+    becomes one disjoint union. Figures are means over an iteration's updates, logged once.
+    """
+
+    @property
+    def _run(self) -> Config:
+        return self.config.run_config
+
+    def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        super().before_gradient_based_update(timesteps=timesteps)
+        self._figures: dict[str, list[float]] = defaultdict(list)
+        self._iteration = int(timesteps[ITERATION])
+        # RLlib shuffles with numpy's global generator: seeded by the iteration, a resumed run shuffles as an unbroken one.
+        sequence = np.random.SeedSequence(self._run.seed, spawn_key=(SHUFFLING, self._iteration))
+        np.random.seed(sequence.generate_state(1)[0])  # noqa: NPY002 - the global one is what RLlib uses
+
+    def _update(self, batch: dict[str, Any], **kwargs: Any) -> Any:
+        batches = {}
+        for module_id, columns in batch.items():
+            steps = StepBatch.from_steps(columns[STEPS], self._device)
+            batches[module_id] = {GRAPHS: steps.graphs, STEPS: steps}
+        return super()._update(batches, **kwargs)
+
+    def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> torch.Tensor:
+        world_size = config.num_learners if self.distributed else 1
+        coefficient = self.entropy_coeff_schedulers_per_module[module_id].get_current_value()
+        loss, figures = ppo_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
+        self._note(figures | {"entropy_coefficient": float(coefficient)})
+        return loss
+
+    def postprocess_gradients(self, gradients_dict: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:
+        """Norms by part of the network before the clip; then RLlib's clip."""
+        norm_of = {id(self._params[key]): grad.norm() for key, grad in gradients_dict.items() if grad is not None}
+        total = _root_sum(list(norm_of.values()))
+        figures = {"grad_norm": total}
+        for part, parameters in self._network.parameter_groups().items():
+            figures[f"grad_norm_{part}"] = _root_sum([norm_of[id(p)] for p in parameters if id(p) in norm_of])
+        clip = self._run.training.grad_clip
+        self._note(figures | {"clipped_share": float(clip is not None and total > clip)})
+        return super().postprocess_gradients(gradients_dict)
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        super().after_gradient_based_update(timesteps=timesteps)
+        means = {name: float(np.mean(values)) for name, values in self._figures.items()}
+        means["updates"] = float(len(self._figures["grad_norm"]))
+        means["learning_rate"] = float(self.get_optimizer(DEFAULT_MODULE_ID).param_groups[0]["lr"])
+        means["temperature"] = float(self._network.temperature)
+        self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
+        # For the next iteration: the buffer goes to the env runners with the weights, so they sample at this temperature.
+        self._network.temperature.fill_(temperature(self._run.policy.temperature, self._iteration))
+
+    @property
+    def _network(self) -> Any:
+        return self.module[DEFAULT_MODULE_ID].unwrapped().network
+
+    def _note(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self._figures[name].append(value)
+
+
+def _root_sum(norms: list[torch.Tensor]) -> float:
+    return float(torch.stack(norms).square().sum().sqrt()) if norms else 0.0

@@ -1,0 +1,154 @@
+"""What a run is compared with, before it starts and when it ends."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import laplacian
+from scipy.sparse.linalg import eigsh
+
+from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.measurement import measure_solve
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
+from rllib_psparsity.amg.recipe import parse_menu
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.deploy.artifact import save_policy
+from rllib_psparsity.deploy.decide import policy_decide, prior_decide
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.evaluation.comparison import Method, classical_methods, compare, geometric_mean, write_rows
+from rllib_psparsity.evaluation.table import (
+    PRIOR_ALONE,
+    TRAINED_POLICY,
+    UNTRAINED_NETWORK,
+    comparison_table,
+)
+from rllib_psparsity.graph.features import level_graph
+from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.problems.distribution import ProblemDistribution
+from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.reporting.plots import edges_figure
+from rllib_psparsity.training.checkpoint import newest_checkpoint
+from rllib_psparsity.training.export import load_network, model_card
+
+RESULTS = "heldout.parquet"
+PICTURE = "strong_edges.png"
+POLICY = "policy"
+REFERENCE_PROBLEMS = 8
+
+
+def untrained_network(config: Config) -> SparsifierPolicy:
+    """The network with the weights that training starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return SparsifierPolicy(config.policy).eval()
+
+
+def reference_figures(config: Config) -> dict[str, float]:
+    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
+
+    Raises `InputError` if a problem is too small for anything to be decided.
+    """
+    problems = ProblemDistribution(config.problems, config.seed)
+    menu = parse_menu(config.policy.recipes)
+    prior = prior_decide(untrained_network(config))
+    default, alone = [], []
+    for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
+        problem = problems.heldout(index)
+        if problem.num_unknowns // problem.block_size <= config.environment.max_coarse:
+            raise InputError(
+                f"problem {problem.name} has {problem.num_unknowns // problem.block_size} nodes, but needs more than "
+                f"environment.max_coarse = {config.environment.max_coarse}; take larger sizes or a lower max_coarse"
+            )
+        hierarchy = build_hierarchy(problem.A, problem.B, prior, menu=menu, limits=config.environment)
+        default.append(measure_solve(PYAMG_DEFAULT.build(problem.A, problem.B)).work_per_digit)
+        alone.append(measure_solve(hierarchy.to_pyamg()).work_per_digit)
+    return {
+        "PyAMG default": geometric_mean(work for work in default if np.isfinite(work)),
+        PRIOR_ALONE: geometric_mean(work for work in alone if np.isfinite(work)),
+    }
+
+
+def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Compare on held-out problems, draw, export the policy, and say where everything is."""
+    checkpoint, iteration, _ = newest_checkpoint(run_dir)
+    trained, untrained = load_network(checkpoint, config), untrained_network(config)
+    if not (run_dir / POLICY).exists():
+        save_policy(trained, config.policy, run_dir / POLICY, model_card(config, iteration))
+    distribution = ProblemDistribution(config.problems, config.seed)
+    problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
+    arms = {
+        PRIOR_ALONE: prior_decide(untrained),
+        UNTRAINED_NETWORK: policy_decide(untrained),
+        TRAINED_POLICY: policy_decide(trained),
+    }
+    menu = parse_menu(config.policy.recipes)
+
+    def method(name: str, decide: Any) -> Method:
+        def build(problem: Problem) -> Any:
+            return build_hierarchy(problem.A, problem.B, decide, menu=menu, limits=config.environment).to_pyamg()
+
+        return Method(name, build)
+
+    methods = [*(method(name, decide) for name, decide in arms.items()), *classical_methods()]
+    console = Console()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("comparing on held-out problems")
+        compared = compare(
+            problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": " ".join(sys.argv)})
+    console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
+    _draw(config, problems[0], arms, rows, run_dir / PICTURE)
+    console.print(
+        f"policy: {run_dir / POLICY} | comparison: {run_dir / RESULTS} | picture: {run_dir / PICTURE} | "
+        f"curves: psparsity diagnose {run_dir}",
+        soft_wrap=True,
+    )
+
+
+def _draw(config: Config, problem: Problem, arms: dict[str, Any], rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The finest level's strong edges by the prior alone and by the trained policy, and the reward curve."""
+    graph = level_graph(problem.A, problem.B, 0)
+    figure = edges_figure(
+        graph.edge_index,
+        _coordinates(graph),
+        arms[PRIOR_ALONE](graph).edge_is_strong,
+        arms[TRAINED_POLICY](graph).edge_is_strong,
+        (f"{PRIOR_ALONE}: {problem.name}", TRAINED_POLICY),
+        [row["reward_mean"] for row in rows],
+    )
+    figure.savefig(path, dpi=130)
+
+
+def _coordinates(graph: LevelGraph) -> np.ndarray:
+    """(N, 2): the grid for a square number of nodes, which the families on grids number row by row; otherwise the
+    spectral layout, the two smoothest eigenvectors of the graph's Laplacian."""
+    n = graph.num_nodes
+    side = math.isqrt(n)
+    if side * side == n:
+        return np.stack([np.arange(n) % side, np.arange(n) // side], axis=1).astype(float)
+    i, j = graph.edge_index
+    adjacency = coo_array((np.ones(2 * len(i)), (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
+    start = np.random.default_rng(0).standard_normal(n)
+    _, vectors = eigsh(laplacian(adjacency), k=3, sigma=-1e-3, v0=start)
+    return vectors[:, 1:]
+
+
+def _commit() -> str:
+    """The commit of the checkout that the package runs from, or "unknown" for an installed one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

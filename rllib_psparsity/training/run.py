@@ -1,0 +1,152 @@
+"""`psparsity train` and `psparsity resume`: the loop around the algorithm, and everything a run leaves behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from tensorboardX import SummaryWriter
+
+from rllib_psparsity.config.load import from_json, resolved_json
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.reporting.atomic import write_atomically
+from rllib_psparsity.reporting.live import LiveTable
+from rllib_psparsity.reporting.metrics import MetricsFile
+from rllib_psparsity.training.algorithm import SparsifyPPO
+from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
+from rllib_psparsity.training.checkpoint import newest_checkpoint, save_checkpoint
+from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
+from rllib_psparsity.training.record import metrics_row
+
+RESUMABLE = ("training.iterations", "checkpoint.every", "checkpoint.keep", "env_runners.count")
+"""Keys that a resume may change: none of them changes what an iteration computes."""
+OBJECT_STORE_BYTES = 400_000_000
+
+
+def train(config: Config, run_dir: Path) -> int:
+    """Train from the beginning; returns the exit code.
+
+    Raises `InputError` before anything is started if the problems leave nothing to decide.
+    """
+    reference = reference_figures(config)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    _write_config(config, run_dir)
+    return _run(config, run_dir, reference, checkpoint=None, iteration=0)
+
+
+def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
+    """Go on from the newest whole checkpoint of a run; returns the exit code."""
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key not in RESUMABLE:
+            raise InputError(
+                f"{key} cannot change when a run is resumed, only {', '.join(RESUMABLE)} can; start a new run with "
+                "psparsity train"
+            )
+    config = from_json(run_dir / "config.json", overrides)
+    checkpoint, iteration, remarks = newest_checkpoint(run_dir)
+    if iteration >= config.training.iterations and (run_dir / RESULTS).exists():
+        raise InputError(
+            f"{run_dir} has finished its {config.training.iterations} iterations; to train on, add "
+            f"--set training.iterations={2 * config.training.iterations}"
+        )
+    for remark in remarks:
+        print(f"psparsity: {remark}; the one before it is used")
+    reference = reference_figures(config)
+    _write_config(config, run_dir)
+    return _run(config, run_dir, reference, checkpoint, iteration)
+
+
+def _write_config(config: Config, run_dir: Path) -> None:
+    write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
+
+
+def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint: Path | None, iteration: int) -> int:
+    metrics = MetricsFile(run_dir / "metrics.parquet")
+    metrics.truncate_after(iteration)
+    rows = metrics.rows
+    with _local_ray(config), _stop_requests() as stop, _algorithm(config, checkpoint) as algorithm:
+        board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=iteration + 1, flush_secs=10)
+        with LiveTable(config.training.iterations, reference) as live:
+            while iteration < config.training.iterations and not stop:
+                start = time.perf_counter()
+                result = algorithm.train()
+                row = metrics_row(result, rows[-1] if rows else None, time.perf_counter() - start)
+                iteration = row["iteration"]
+                metrics.append(row)
+                rows.append(row)
+                for name, value in row.items():
+                    board.add_scalar(name, value, iteration)
+                live.update(row)
+                if stop or iteration % config.checkpoint.every == 0 or iteration == config.training.iterations:
+                    save_checkpoint(algorithm, run_dir / "checkpoints", iteration, config.checkpoint.keep)
+        board.close()
+    if stop:
+        print(f"interrupted after iteration {iteration}; go on with: psparsity resume {run_dir}")
+        return stop[0]
+    conclude(config, run_dir, rows)
+    return 0
+
+
+@contextmanager
+def _local_ray(config: Config) -> Iterator[None]:
+    """Join the cluster that the environment names (as in a submitted job), or start a Ray of our own."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**common)
+    else:
+        needed = config.env_runners.count + config.learner.count
+        ray.init(
+            num_cpus=max(needed, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **common,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[SparsifyPPO]:
+    # More threads than one in the driver are slower: its matrices are small, and the runners want the other cores.
+    torch.set_num_threads(1)
+    algorithm = SparsifyPPOConfig().apply_run(config).build_algo()
+    try:
+        if checkpoint is not None:
+            algorithm.restore_from_path(str((checkpoint / "algorithm").resolve()))
+        yield algorithm
+    finally:
+        algorithm.stop()
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collects exit codes: 130 after SIGINT, 143 after SIGTERM. The iteration that runs is finished and saved.
+
+    A second SIGINT interrupts at once.
+    """
+    stop: list[int] = []
+
+    def request(number: int, frame: Any) -> None:
+        if stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.append(128 + number)
+
+    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,160 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.deploy.artifact import load_policy, save_policy
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.network import SparsifierPolicy
+from tests.policy.random_graphs import random_graph
+
+CONFIG = PolicyConfig(width=8, layers=2, recipes=("sa/jacobi/evolution", "classical/modified/classical"))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    policy = SparsifierPolicy(CONFIG)
+    policy.temperature.fill_(0.75)
+    save_policy(policy, CONFIG, tmp_path / "made" / "policy", "# A card\n")
+    return policy, tmp_path / "made" / "policy"
+
+
+def _edit_manifest(directory, **changes):
+    path = directory / "policy.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _edit_weights(directory, edit):
+    state = load_file(directory / "policy.safetensors")
+    edit(state)
+    save_file(state, directory / "policy.safetensors")
+
+
+def test_round_trip_is_exact(saved):
+    policy, directory = saved
+    assert sorted(path.name for path in directory.iterdir()) == ["README.md", "policy.json", "policy.safetensors"]
+    assert [path.name for path in directory.parent.iterdir()] == ["policy"]
+    assert (directory / "README.md").read_text() == "# A card\n"
+    loaded = load_policy(str(directory))
+    assert loaded.config == CONFIG and loaded.menu == policy.menu
+    assert not loaded.network.training and not any(p.requires_grad for p in loaded.network.parameters())
+    batch = GraphBatch.from_graphs([random_graph(0), random_graph(1)])
+    with torch.no_grad():
+        before, after = policy(batch, with_value=True), loaded.network(batch, with_value=True)
+    assert torch.equal(before.edge_logits, after.edge_logits)
+    assert torch.equal(before.recipe_logits, after.recipe_logits)
+    assert torch.equal(before.node_values, after.node_values)
+    assert after.edge_logits.shape[1] == 2 and loaded.network.temperature.item() == 0.75
+
+
+def test_loading_leaves_the_global_generator_alone(saved):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_policy(saved[1])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_nothing_is_overwritten(saved, tmp_path):
+    policy, directory = saved
+    before = (directory / "policy.json").read_text()
+    with pytest.raises(InputError, match="is not empty, and a policy overwrites nothing; name a new directory"):
+        save_policy(policy, CONFIG, directory, "other")
+    assert (directory / "policy.json").read_text() == before
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is a file, where a new directory for the policy was expected; name another"):
+        save_policy(policy, CONFIG, tmp_path / "file", "")
+    (tmp_path / "empty").mkdir()
+    save_policy(policy, CONFIG, tmp_path / "empty", "")
+    assert load_policy(tmp_path / "empty").config == CONFIG
+
+
+def test_a_failed_save_leaves_nothing_behind(saved, tmp_path, monkeypatch):
+    def full_disk(state, path):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("rllib_psparsity.deploy.artifact.save_file", full_disk)
+    with pytest.raises(OSError, match="disk full"):
+        save_policy(saved[0], CONFIG, tmp_path / "half" / "policy", "")
+    assert list((tmp_path / "half").iterdir()) == []
+
+
+def _drop_file(name):
+    return lambda d: (d / name).unlink()
+
+
+def _truncate(name, size):
+    return lambda d: (d / name).write_bytes((d / name).read_bytes()[:size])
+
+
+def _weights(edit):
+    return lambda d: _edit_weights(d, edit)
+
+
+def _manifest(**changes):
+    return lambda d: _edit_manifest(d, **changes)
+
+
+def _set_nan(state):
+    state["edge_head.out.weight"][1, 2] = float("nan")
+
+
+DAMAGE = {
+    "no manifest": (_drop_file("policy.json"), "has no file policy.json; export the policy again"),
+    "no weights": (_drop_file("policy.safetensors"), "has no file policy.safetensors; export the policy again"),
+    "half a manifest": (_truncate("policy.json", 60), "policy.json cannot be read as JSON"),
+    "half the weights": (_truncate("policy.safetensors", 900), "policy.safetensors cannot be read as safetensors"),
+    "empty weights": (_truncate("policy.safetensors", 0), "policy.safetensors cannot be read as safetensors"),
+    "a list": (lambda d: (d / "policy.json").write_text("[]"), "has format_version None, expected 1; export the"),
+    "newer": (
+        _manifest(format_version=2),
+        "has format_version 2, but this version of rllib_psparsity reads up to 1; upgrade rllib_psparsity",
+    ),
+    "no version": (_manifest(format_version="1"), "has format_version '1', expected 1; export the policy again"),
+    "unknown key": (_manifest(extra=1), "unknown key 'extra'"),
+    "bad config": (_manifest(policy={"width": 0}), "policy.width is 0, but must be at least 2"),
+    "other node features": (
+        _manifest(node_features=["degree"]),
+        "was trained on the node features degree, but this version computes log_degree, ",
+    ),
+    "other edge features": (_manifest(edge_features=["a", "b"]), "was trained on the edge features a, b, but this"),
+    "other network": (
+        _manifest(policy=CONFIG.model_dump(mode="json", by_alias=True) | {"width": 6}),
+        "tensor .* is float32 of shape .*, expected float32 of shape",
+    ),
+    "missing tensor": (_weights(lambda s: s.pop("temperature")), "lacks the tensor temperature of the network"),
+    "unknown tensor": (_weights(lambda s: s.update(more=torch.ones(1))), "has the tensor more, unknown to the network"),
+    "wrong shape": (
+        _weights(lambda s: s.update({"prior.offset": torch.zeros(3)})),
+        r"tensor prior.offset is float32 "
+        r"of shape \(3,\), expected float32 of shape \(2,\)",
+    ),
+    "wrong type": (
+        _weights(lambda s: s.update({"prior.offset": torch.zeros(2).double()})),
+        "tensor prior.offset is float64 of shape",
+    ),
+    "NaN": (_weights(_set_nan), "tensor edge_head.out.weight has entries that are not finite; export an earlier"),
+    "no temperature": (_weights(lambda s: s["temperature"].zero_()), "temperature is 0.0, expected above 0"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_every_damage_is_refused_in_one_sentence(saved, name):
+    damage, message = DAMAGE[name]
+    damage(saved[1])
+    with pytest.raises(InputError, match=message) as error:
+        load_policy(saved[1])
+    assert "\n" not in str(error.value)
+
+
+def test_a_policy_that_is_no_directory_is_refused(tmp_path):
+    with pytest.raises(InputError, match="policy 'nowhere' is not a directory; name one that `psparsity export"):
+        load_policy("nowhere")
+    (tmp_path / "weights.pkl").write_bytes(b"")
+    with pytest.raises(InputError, match="is not a directory"):
+        load_policy(tmp_path / "weights.pkl")

@@ -1,0 +1,93 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from pyamg.gallery import linear_elasticity, poisson
+from scipy.sparse import csr_array, diags_array
+
+from rllib_psparsity import learned_solver, load_policy, strength_of_connection
+from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.deploy.artifact import LoadedPolicy, save_policy
+from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.problems.validation import check_matrix
+
+
+def _policy(**settings) -> LoadedPolicy:
+    torch.manual_seed(0)
+    network = SparsifierPolicy(PolicyConfig(**settings)).eval()
+    return LoadedPolicy(network, PolicyConfig(**settings), network.menu)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    policy = _policy()
+    save_policy(policy.network, policy.config, tmp_path / "policy", "")
+    return tmp_path / "policy"
+
+
+def test_solver_from_a_directory_converges(directory):
+    A = poisson((40, 40), format="csr")
+    ml = learned_solver(A, policy=str(directory))
+    assert len(ml.levels) > 1
+    b = np.random.default_rng(0).standard_normal(1600)
+    residuals = []
+    x = ml.solve(b, tol=1e-8, accel="cg", residuals=residuals)
+    assert np.linalg.norm(b - A @ x) < 1e-6 * np.linalg.norm(b) and len(residuals) < 30
+
+
+def test_solver_of_a_block_matrix_never_takes_a_scalar_recipe():
+    A, B = linear_elasticity((12, 12), format="bsr")
+    policy = _policy(recipes=("classical/modified/classical", "sa/energy1/symmetric"))
+    matrix, candidates = check_matrix(A, B)
+    hierarchy = build_hierarchy(matrix, candidates, policy_decide(policy.network), menu=policy.menu)
+    assert not hierarchy.failed and len(hierarchy.levels) > 1
+    assert {level.recipe.name for level in hierarchy.levels[:-1]} == {"sa/energy1/symmetric"}
+    x = learned_solver(A, B, policy=policy).solve(np.ones(A.shape[0]), tol=1e-8, accel="cg")
+    assert np.linalg.norm(1 - A @ x) < 1e-6 * np.sqrt(A.shape[0])
+
+
+def test_top_k_policy_builds_a_solver():
+    ml = learned_solver(poisson((20, 20), format="csr"), policy=_policy(action="top_k", k=2))
+    assert ml.levels[1].A.shape[0] < 400
+
+
+def test_strength_is_symmetric_with_unit_diagonal_and_the_finest_decision(directory):
+    A = poisson((10, 10), format="csr")
+    C = strength_of_connection(A, policy=load_policy(directory))
+    assert isinstance(C, csr_array) and C.shape == (100, 100)
+    assert (C != C.T).nnz == 0 and (C.diagonal() == 1).all() and set(C.data) == {1.0}
+    assert (abs(C) > (abs(A) > 0)).nnz == 0 and C.nnz > 100
+
+
+def test_scaling_the_matrix_changes_no_decision(directory):
+    A = csr_array(poisson((15, 15), format="csr"))
+    policy = load_policy(directory)
+    assert (strength_of_connection(A, policy=policy) != strength_of_connection(1024.0 * A, policy=policy)).nnz == 0
+
+
+def test_matrices_without_edges_work(directory):
+    diagonal = diags_array(np.arange(1.0, 4.0), format="csr")
+    assert strength_of_connection(diagonal, policy=directory).nnz == 3
+    x = learned_solver(diagonal, policy=directory).solve(np.ones(3), tol=1e-10)
+    np.testing.assert_allclose(x, 1 / np.arange(1.0, 4.0))
+
+
+def test_bad_input_is_refused(directory):
+    A = poisson((4, 4), format="csr")
+    with pytest.raises(InputError, match="policy 'default' is not a directory"):
+        learned_solver(A, policy="default")
+    with pytest.raises(InputError, match="expected a square"):
+        learned_solver(A[:3], policy=directory)
+    with pytest.raises(InputError, match="near-nullspace candidates"):
+        strength_of_connection(A, np.ones(3), policy=directory)
+
+
+def test_deploy_loads_neither_ray_nor_torch_geometric():
+    code = "import sys, rllib_psparsity.deploy; print({'ray', 'torch_geometric', 'gymnasium'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
