@@ -27,8 +27,8 @@ class BlockVCycle:
 
     def __init__(self, levels: list[Level]) -> None:
         self._relaxations = [level.relaxation() for level in levels[:-1]]
-        self._prolongators = [level.P for level in levels[:-1]]
-        self._restrictions = [level.P.T.tocsr() for level in levels[:-1]]
+        self._prolongators = [level.P for level in levels if level.P is not None][: len(levels) - 1]
+        self._restrictions = [P.T.tocsr() for P in self._prolongators]
         self._solve_coarsest = coarse_solver(levels[-1].A)
 
     def __call__(self, b: np.ndarray, x: np.ndarray | None = None) -> np.ndarray:

@@ -27,7 +27,7 @@ End = Literal["coarse", "levels", "stalled", "exploded", "failed"]
 nodes, took the operator complexity over its cap, or could not be built."""
 
 PINV_LIMIT = 500
-"""Most unknowns for a dense pseudo-inverse on the coarsest level, which also takes singular matrices; above, sparse LU."""
+"""Most unknowns for a dense pseudo-inverse on the coarsest level, which also takes singular matrices; above, LU."""
 
 
 CANDIDATE_SWEEPS = 4
@@ -184,10 +184,7 @@ class _Unusable(SetupFailure):
 def galerkin_product(A: csr_array | bsr_array, P: csr_array | bsr_array) -> csr_array | bsr_array:
     """P^T A P, in A's format; `SetupFailure` if it is not finite."""
     coarse = P.T @ (A @ P)
-    if A.format == "bsr":
-        coarse = coarse.tobsr(blocksize=(P.blocksize[1], P.blocksize[1]))
-    else:
-        coarse = csr_array(coarse)
+    coarse = coarse.tobsr(blocksize=(P.blocksize[1],) * 2) if A.format == "bsr" else csr_array(coarse)
     coarse.sort_indices()
     if not np.isfinite(coarse.data).all():
         raise SetupFailure("the Galerkin product is not finite")

@@ -10,11 +10,11 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
-    max_coarse: int = Field(50, gt=0)
+    max_coarse: int = Field(default=50, gt=0)
     """A level of at most this many nodes is the coarsest, and solved directly."""
-    max_levels: int = Field(10, ge=2)
+    max_levels: int = Field(default=10, ge=2)
     """The most levels a hierarchy may have, the finest included."""
-    stall_ratio: float = Field(0.9, gt=0, lt=1)
+    stall_ratio: float = Field(default=0.9, gt=0, lt=1)
     """A coarsening that keeps more than this share of the nodes has stalled."""
-    max_operator_complexity: float = Field(4.0, gt=1)
+    max_operator_complexity: float = Field(default=4.0, gt=1)
     """A hierarchy above this operator complexity has exploded."""

@@ -13,11 +13,11 @@ import numpy as np
 from pyamg.aggregation.aggregate import standard_aggregation
 from pyamg.aggregation.smooth import energy_prolongation_smoother, jacobi_prolongation_smoother
 from pyamg.aggregation.tentative import fit_candidates
-from pyamg.classical.interpolate import classical_interpolation, direct_interpolation
 from pyamg.classical.split import RS
 from pyamg.util.utils import get_Cpt_params, scale_T
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.amg.interpolation import interpolate
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.errors import SetupFailure
 
@@ -106,13 +106,10 @@ def _classical(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Re
     S.setdiag(0.0)
     S.eliminate_zeros()
     splitting = RS(S)
-    # PyAMG marks an isolated node as coarse, which would carry it down to the coarsest level unchanged.
-    splitting[np.diff(S.indptr) == 0] = 0
     coarse = np.flatnonzero(splitting)
     if len(coarse) == 0:
         raise SetupFailure("the mask leaves no coarse point")
-    interpolate = direct_interpolation if recipe.prolongation == "direct" else classical_interpolation
-    P = csr_array(interpolate(A, S, splitting))
+    P = interpolate(A, S, splitting, "direct" if recipe.prolongation == "direct" else "modified")
     return Prolongation(P, B[coarse], _strongest_column(P))
 
 

@@ -66,14 +66,17 @@ class Recipe:
         """Read a name such as ``"sa/energy2/evolution"``; `InputError` says which part is unknown."""
         parts = name.split("/")
         if len(parts) != 3:
-            raise InputError(f"recipe {name!r} is not of the form coarsening/prolongation/measure, for example "
-                             f"{DEFAULT_MENU[0]!r}")
+            raise InputError(
+                f"recipe {name!r} is not of the form coarsening/prolongation/measure, for example {DEFAULT_MENU[0]!r}"
+            )
         coarsening, prolongation, measure = parts
         if coarsening not in PROLONGATIONS:
             raise InputError(f"recipe {name!r}: coarsening {coarsening!r} is not one of {', '.join(PROLONGATIONS)}")
         if prolongation not in PROLONGATIONS[coarsening]:
-            raise InputError(f"recipe {name!r}: prolongation {prolongation!r} of {coarsening!r} is not one of "
-                             f"{', '.join(PROLONGATIONS[coarsening])}")
+            raise InputError(
+                f"recipe {name!r}: prolongation {prolongation!r} of {coarsening!r} is not one of "
+                f"{', '.join(PROLONGATIONS[coarsening])}"
+            )
         if measure not in MEASURES:
             raise InputError(f"recipe {name!r}: measure {measure!r} is not one of {', '.join(MEASURES)}")
         return cls(coarsening, prolongation, measure)
@@ -85,6 +88,8 @@ def parse_menu(names: tuple[str, ...]) -> tuple[Recipe, ...]:
     if len(set(menu)) != len(menu):
         raise InputError(f"the recipe menu {list(names)} names a recipe twice; name each once")
     if all(recipe.scalar_only for recipe in menu):
-        raise InputError(f"the recipe menu {list(names)} has only classical recipes, which block matrices cannot use; "
-                         "add one whose coarsening is sa or rootnode")
+        raise InputError(
+            f"the recipe menu {list(names)} has only classical recipes, which block matrices cannot use; "
+            "add one whose coarsening is sa or rootnode"
+        )
     return menu

@@ -25,7 +25,7 @@ class Relaxation:
                 np.where(found == 0, 0.0, 1.0 / found) if block == 1 else np.linalg.pinv(found)
             )
         self._block = block
-        self._data = A.data if block == 1 else blocks
+        self._data = A.data.ravel() if block == 1 else blocks
 
     def __call__(self, b: np.ndarray, x: np.ndarray) -> None:
         """One forward and one backward sweep on A x = b; x is changed in place."""

@@ -22,7 +22,7 @@ class FamilyConfig(Section):
 
     family: str
     """Name of a problem family (see `psparsity info`)."""
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0)
     """Share of the mix, relative to the other members."""
     size: tuple[int, int] = (24, 40)
     """Smallest and largest number of grid points or cells a side."""
@@ -35,9 +35,9 @@ class CurriculumConfig(Section):
 
     enabled: bool = False
     """Start with the easy end of every range."""
-    step: float = Field(0.1, gt=0, le=1)
+    step: float = Field(default=0.1, gt=0, le=1)
     """How much the difficulty, from 0 to 1, rises at a promotion."""
-    improvement: float = Field(0.05, ge=0)
+    improvement: float = Field(default=0.05, ge=0)
     """Rise of the mean reward, since the last promotion, that earns the next one."""
     patience: Positive = 10
     """Iterations after which a promotion comes anyway."""
@@ -46,12 +46,15 @@ class CurriculumConfig(Section):
 class ProblemsConfig(Section):
     """Where the matrices come from."""
 
-    families: tuple[FamilyConfig, ...] = Field(min_length=1, default=(
-        FamilyConfig(family="anisotropic_diffusion_fd", weight=2.0),
-        FamilyConfig(family="anisotropic_diffusion_fe", weight=2.0),
-        FamilyConfig(family="jump_diffusion", weight=1.0),
-        FamilyConfig(family="unstructured_diffusion", weight=1.0, size=(20, 32)),
-    ))
+    families: tuple[FamilyConfig, ...] = Field(
+        min_length=1,
+        default=(
+            FamilyConfig(family="anisotropic_diffusion_fd", weight=2.0),
+            FamilyConfig(family="anisotropic_diffusion_fe", weight=2.0),
+            FamilyConfig(family="jump_diffusion", weight=1.0),
+            FamilyConfig(family="unstructured_diffusion", weight=1.0, size=(20, 32)),
+        ),
+    )
     """The mix."""
     training_problems: Positive | None = None
     """Size of a fixed set of training problems; null draws a new problem for every episode."""
@@ -77,11 +80,11 @@ class RewardConfig(Section):
 class TemperatureConfig(Section):
     """Schedule of the softmax temperature, in sampling and in the log-probabilities."""
 
-    initial: float = Field(1.0, gt=0)
+    initial: float = Field(default=1.0, gt=0)
     """Temperature of the first iteration."""
-    factor: float = Field(1.0, gt=0, le=1)
+    factor: float = Field(default=1.0, gt=0, le=1)
     """Multiplied in after every iteration."""
-    floor: float = Field(0.5, gt=0)
+    floor: float = Field(default=0.5, gt=0)
     """Never below this, unless `initial` is."""
 
 
@@ -90,7 +93,7 @@ class PolicyConfig(Section):
 
     backbone: Literal["sparse", "gat", "gcn", "sage", "gin"] = "sparse"
     """Graph encoder; `sparse` is the project's own, made of sparse products."""
-    width: int = Field(16, ge=2)
+    width: int = Field(default=16, ge=2)
     """Channels of the encoder."""
     layers: Positive = 3
     """Rounds of message passing."""
@@ -122,21 +125,21 @@ class TrainingConfig(Section):
     """Passes over the episodes of an iteration."""
     minibatch_graphs: Positive = 64
     """Level graphs in a minibatch."""
-    lr: float = Field(3e-3, gt=0)
+    lr: float = Field(default=3e-3, gt=0)
     """Learning rate of Adam."""
-    grad_clip: float | None = Field(5.0, gt=0)
+    grad_clip: float | None = Field(default=5.0, gt=0)
     """Bound of the global gradient norm; null for none."""
-    entropy_coefficient: float = Field(0.02, ge=0)
+    entropy_coefficient: float = Field(default=0.02, ge=0)
     """Weight of the entropy of the edge decisions in the objective."""
-    recipe_entropy_coefficient: float = Field(0.02, ge=0)
+    recipe_entropy_coefficient: float = Field(default=0.02, ge=0)
     """Weight of the entropy of the recipe choice."""
-    gamma: float = Field(1.0, gt=0, le=1)
+    gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount from a level to the next; 1, since an episode ends by itself."""
-    lambda_: float = Field(0.7, ge=0, le=1, alias="lambda")
+    lambda_: float = Field(default=0.7, ge=0, le=1, alias="lambda")
     """Trace decay of the advantage estimate through the aggregation."""
-    clip: float = Field(0.2, gt=0)
+    clip: float = Field(default=0.2, gt=0)
     """PPO's bound on the probability ratio of a single decision."""
-    value_coefficient: float = Field(0.5, ge=0)
+    value_coefficient: float = Field(default=0.5, ge=0)
     """Weight of the value loss."""
     node_credit: bool = True
     """Credit every node for its own digits and work; false gives all nodes of a level the level's reward."""
@@ -152,7 +155,7 @@ class EntropyConfig(Section):
 class EnvRunnersConfig(Section):
     """Who generates episodes."""
 
-    count: int = Field(2, ge=0)
+    count: int = Field(default=2, ge=0)
     """Remote env runners, one CPU each; 0 samples in the driver."""
     episodes_per_chunk: Positive = 8
     """Episodes that are stepped together, with one inference for all of their graphs."""
@@ -161,9 +164,9 @@ class EnvRunnersConfig(Section):
 class LearnerConfig(Section):
     """Who computes gradients."""
 
-    count: int = Field(0, ge=0)
+    count: int = Field(default=0, ge=0)
     """Remote learners; 0 learns in the driver."""
-    gpus: float = Field(0, ge=0)
+    gpus: float = Field(default=0, ge=0)
     """GPUs of each learner."""
 
 
@@ -179,7 +182,7 @@ class CheckpointConfig(Section):
 class Config(Section):
     """One run of `psparsity train`."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Decides problems, initial weights and every random draw."""
     problems: ProblemsConfig = ProblemsConfig()
     environment: Limits = Limits()

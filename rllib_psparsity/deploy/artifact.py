@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import rllib_psparsity
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.config.refusal import sentence
 from rllib_psparsity.config.schema import PolicyConfig
@@ -46,22 +47,32 @@ class Manifest(BaseModel):
     node_features: tuple[str, ...]
     edge_features: tuple[str, ...]
     policy: PolicyConfig
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedPolicy:
-    """A policy ready for use: `network` in eval mode, its `config`, and the `menu` its decisions index."""
+    """A policy ready for use.
+
+    Attributes
+    ----------
+    network : in eval mode
+    config : what the network was built from
+    menu : recipes that its decisions index
+    limits : where the hierarchies ended that it was trained on, and where a deployed one ends
+    """
 
     network: SparsifierPolicy
     config: PolicyConfig
     menu: tuple[Recipe, ...]
+    limits: Limits
 
 
-def save_policy(policy: SparsifierPolicy, config: PolicyConfig, directory: Path, card: str) -> None:
+def save_policy(policy: SparsifierPolicy, limits: Limits, directory: Path, card: str) -> None:
     """Write the artifact to a new or empty `directory`: all of it or nothing.
 
-    `card` is the text of the model card: what the policy was trained on, and where it fails. Raises `InputError` if
-    the directory is in use.
+    `limits` are those it was trained with; `card` is the text of the model card: what the policy was trained on, and
+    where it fails. Raises `InputError` if the directory is in use.
     """
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():
@@ -73,7 +84,8 @@ def save_policy(policy: SparsifierPolicy, config: PolicyConfig, directory: Path,
         package_version=rllib_psparsity.__version__,
         node_features=NODE_FEATURES,
         edge_features=EDGE_FEATURES,
-        policy=config,
+        policy=policy.config,
+        limits=limits,
     )
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -102,13 +114,14 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
     for name in (MANIFEST, WEIGHTS):
         if not (directory / name).is_file():
             raise InputError(f"the policy in {directory} has no file {name}; {_EXPORT_AGAIN}")
-    config = _read_manifest(directory / MANIFEST).policy
+    manifest = _read_manifest(directory / MANIFEST)
+    config = manifest.policy
     with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten: leave the caller's generator alone
         network = SparsifierPolicy(config)
     state = _read_weights(directory / WEIGHTS)
     _check_weights(state, network.state_dict(), directory / WEIGHTS)
     network.load_state_dict(state)
-    return LoadedPolicy(network.eval().requires_grad_(False), config, network.menu)
+    return LoadedPolicy(network.eval().requires_grad_(False), config, network.menu, manifest.limits)
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -38,7 +38,8 @@ def learned_solver(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy) 
     """
     loaded = _loaded(policy)
     matrix, candidates = check_matrix(A, B)
-    return build_hierarchy(matrix, candidates, policy_decide(loaded.network), menu=loaded.menu).to_pyamg()
+    decide = policy_decide(loaded.network)
+    return build_hierarchy(matrix, candidates, decide, menu=loaded.menu, limits=loaded.limits).to_pyamg()
 
 
 def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy) -> csr_array:

@@ -4,8 +4,8 @@ Levels. Let Q_l be the quality of the hierarchy cut at level l and solved exactl
 finished one. Potential-based shaping (Ng, Harada and Russell 1999) pays ``gamma Q_{l+1} - Q_l`` for a level and, at the
 end, ``Q_L - Q_{L-1}``, so the optimum stays where it is; for gamma = 1 the rewards add up to Q_L.
 
-Nodes. A scalar says nothing about which of thousands of edges were good. The error that the cycle leaves behind lives on
-nodes, and so does the work of the coarse matrix; node i of the level is credited ``r + c_i`` with c of mean zero:
+Nodes. A scalar says nothing about which of thousands of edges were good. The error that the cycle leaves behind lives
+on nodes, and so does the work of the coarse matrix; node i of the level is credited ``r + c_i`` with c of mean zero:
 
     c_i = gain_price (x_i - mean x) - work_price (w_i - mean w)
 

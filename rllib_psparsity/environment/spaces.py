@@ -20,6 +20,8 @@ class GraphSpace(gymnasium.Space[LevelGraph]):
     def contains(self, x: Any) -> bool:
         if not isinstance(x, LevelGraph):
             return False
+        if x.edge_index.ndim != 2 or len(x.edge_index) != 2:
+            return False
         n, e = x.num_nodes, x.num_edges
         i, j = x.edge_index
         return bool(

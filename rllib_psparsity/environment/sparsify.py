@@ -36,7 +36,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         `Decision`: ``edge_is_strong`` (E,) bool, and ``recipe``, an index into `policy.recipes`.
     Transition
         mask -> strength matrix C -> aggregates (or C/F splitting) -> tentative prolongator -> smoothed prolongator P
-        whose pattern C filters -> A_{l+1} = P^T A_l P. Deterministic. `amg.HierarchyBuilder`, which deployment uses too.
+        whose pattern C filters -> A_{l+1} = P^T A_l P. Deterministic, by `amg.HierarchyBuilder` as in deployment.
     Reward
         The change of the quality of the hierarchy truncated at the level (`credit`), quality by `reward.name`
         (`rewards`); with ``reward.shaping`` false nothing before the end, then the finished hierarchy's quality.
@@ -51,11 +51,11 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         same on every machine; without options, one drawn with the environment's own seed.
 
     After every step ``info`` holds ``credit`` and ``aggregates`` (N,) int32, the coarse node of every node (-1: none),
-    along which returns flow; after the last also ``end``, ``operator_complexity`` and ``work_per_digit``, which is measured
-    whatever the reward is (NaN for a failed set-up).
+    along which returns flow; after the last also ``end``, ``operator_complexity`` and ``work_per_digit``, which is
+    measured whatever the reward is (NaN for a failed set-up).
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 - gymnasium declares it so
+    metadata = {"render_modes": []}
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -95,7 +95,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             nodes = self._builder.hierarchy.levels[0].num_nodes
             raise InputError(
                 f"problem {problem.name} has {nodes} nodes, but needs more than environment.max_coarse = "
-                f"{self.config.environment.max_coarse} for anything to be decided; take larger sizes or a lower max_coarse"
+                f"{self.config.environment.max_coarse}; take larger sizes or a lower max_coarse"
             )
         self._seed = np.random.SeedSequence(self.config.seed, spawn_key=(TEST_VECTORS, index))
         self._potential = 0.0
@@ -108,17 +108,19 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         graph = self._builder.observe()
         if len(action.edge_is_strong) != graph.num_edges:
             raise InputError(
-                f"the decision has {len(action.edge_is_strong)} entries for {graph.num_edges} edges; give one per edge of "
-                "the observation"
+                f"the decision has {len(action.edge_is_strong)} entries for {graph.num_edges} edges; give one per edge "
+                "of the observation"
             )
         self._builder.coarsen(action)
         hierarchy = self._builder.hierarchy
         if hierarchy.failed:
             reward, credit = self._pay_failure(graph.num_nodes)
-            aggregates = np.full(graph.num_nodes, -1, dtype=np.int32)
         else:
             reward, credit = self._pay_level(hierarchy)
-            aggregates = hierarchy.levels[-2].aggregates
+        # Looked at again, since a level may turn out a failure when it is measured.
+        aggregates = (
+            np.full(graph.num_nodes, -1, dtype=np.int32) if hierarchy.failed else hierarchy.levels[-2].aggregates
+        )
         info: dict[str, Any] = {"credit": credit, "aggregates": aggregates}
         if hierarchy.end is None:
             return self._builder.observe(), reward, False, False, info
@@ -139,7 +141,8 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         with np.errstate(all="ignore"):
             # The same test vectors on every level: differences of qualities then measure the level, not the draw.
             quality = self.reward.quality(hierarchy, self._cycle, np.random.default_rng(self._seed))
-        if not np.isfinite(quality.value):
+            deviations = node_credit(quality, hierarchy.levels)
+        if not (np.isfinite(quality.value) and np.isfinite(deviations).all()):
             hierarchy.end, hierarchy.failure = "failed", "the V-cycle's measure is not finite"
             return self._pay_failure(fine.num_nodes)
         reward = (quality.value if last else self.config.training.gamma * quality.value) - self._potential
@@ -147,7 +150,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             self._potential = quality.value
         credit = np.full(fine.num_nodes, reward, dtype=np.float32)
         if self.config.training.node_credit:
-            credit += node_credit(quality, hierarchy.levels)
+            credit += deviations
         return reward, credit
 
     def _pay_failure(self, num_nodes: int) -> tuple[float, np.ndarray]:

@@ -37,8 +37,8 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
 def reduced_matrix(A: csr_array | bsr_array, B: np.ndarray) -> csr_array:
     """One number per pair of nodes: the (N, N) matrix W that the features are made of.
 
-    Scalar A: ``w_ij = b_i a_ij b_j`` with the first candidate b, so that smooth error is constant in W's variables; if b
-    has a zero, ``a_ij / sqrt(a_ii a_jj)``. Block A: the graph Laplacian of the blocks' Frobenius norms,
+    Scalar A: ``w_ij = b_i a_ij b_j`` with the first candidate b, so that smooth error is constant in W's variables; if
+    b has a zero, ``a_ij / sqrt(a_ii a_jj)``. Block A: the graph Laplacian of the blocks' Frobenius norms,
     ``w_ij = -|A_ij|_F``, the auxiliary matrix that block methods commonly coarsen by.
     """
     if A.format == "bsr":
@@ -97,11 +97,11 @@ def _two_step(indptr, indices, data, weight, i, j):
 
 @njit(cache=True)
 def _row_statistics(indptr, indices, data, diagonal, node):
-    """Per row: l1 weight, largest |w|, largest -w, sum |w| (off-diagonal), evolved diagonal, smallest evolution distance;
-    fills the first six node features."""
+    """Per row: degree, l1 weight, largest -w, sum |w| (off-diagonal), evolved diagonal, smallest evolution distance;
+    fills the first six node features. Explicit zeros are no couplings."""
     n = len(diagonal)
+    degrees = np.zeros(n, dtype=np.int32)
     weight = np.empty(n)
-    largest = np.zeros(n)
     largest_negative = np.zeros(n)
     total = np.zeros(n)
     for i in range(n):
@@ -118,18 +118,18 @@ def _row_statistics(indptr, indices, data, diagonal, node):
             square += size * size
             if w > 0:
                 positive += size
-            largest[i] = max(largest[i], size)
             largest_negative[i] = max(largest_negative[i], -w)
             relative = size / np.sqrt(diagonal[i] * diagonal[j])
             scaled += relative
             scaled_max = max(scaled_max, relative)
+        degrees[i] = degree
         weight[i] = diagonal[i] + total[i]
         node[i, 0] = np.log1p(degree) / 3.0
         node[i, 1] = min(scaled, 10.0)
         node[i, 2] = min(scaled_max, 10.0)
         node[i, 3] = positive / total[i] if total[i] > 0 else 0.0
         node[i, 4] = min(abs(signed) / diagonal[i], 10.0)
-        node[i, 5] = square / (total[i] * total[i]) if total[i] > 0 else 0.0
+        node[i, 5] = square / (total[i] * total[i]) if square > 0 else 0.0
     evolved = np.empty(n)
     for i in range(n):
         evolved[i] = _two_step(indptr, indices, data, weight, i, i)[0]
@@ -137,13 +137,13 @@ def _row_statistics(indptr, indices, data, diagonal, node):
     for i in range(n):
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
-            if j > i:
+            if j > i and data[e] != 0.0:
                 distance = _evolution_distance(
                     _two_step(indptr, indices, data, weight, i, j)[0], evolved[i], evolved[j], weight[i], weight[j]
                 )
                 nearest[i] = min(nearest[i], distance)
                 nearest[j] = min(nearest[j], distance)
-    return weight, largest, largest_negative, total, evolved, nearest
+    return degrees, weight, largest_negative, total, evolved, nearest
 
 
 @njit(cache=True)
@@ -154,9 +154,9 @@ def _evolution_distance(entry, evolved_i, evolved_j, weight_i, weight_j):
     2010, section 3, for one candidate, which is the constant in W's variables). ``entry`` is (S^2)_ij; since D S^2 is
     symmetric, (S^2)_ji = entry weight_i / weight_j.
     """
-    at_j = entry * weight_i / weight_j / evolved_i
-    at_i = entry / evolved_j
     # A response of the other sign, or none, is no connection at all.
+    at_j = entry * weight_i / weight_j / evolved_i if evolved_i > 0 else 0.0
+    at_i = entry / evolved_j if evolved_j > 0 else 0.0
     d_i = min(abs(1.0 - 1.0 / at_j), 1e3) if at_j > 1e-3 else 1e3
     d_j = min(abs(1.0 - 1.0 / at_i), 1e3) if at_i > 1e-3 else 1e3
     return max(0.5 * (d_i + d_j), 1e-4)
@@ -176,7 +176,18 @@ def _rank(indptr, indices, data, i, size):
 
 @njit(cache=True)
 def _edge_features(
-    indptr, indices, data, diagonal, weight, largest, largest_negative, total, evolved, nearest, edge_index, edge
+    indptr,
+    indices,
+    data,
+    diagonal,
+    degrees,
+    weight,
+    largest_negative,
+    total,
+    evolved,
+    nearest,
+    edge_index,
+    edge,
 ):
     n = len(diagonal)
     count = 0
@@ -195,7 +206,8 @@ def _edge_features(
             c_i = pull / largest_negative[i] if largest_negative[i] > 0 else 0.0
             c_j = pull / largest_negative[j] if largest_negative[j] > 0 else 0.0
             f[1], f[2] = min(c_i, c_j), max(c_i, c_j)
-            s_i, s_j = size / total[i], size / total[j]
+            # A product may leave a coupling in one direction only, by rounding: total[j] is then 0.
+            s_i, s_j = size / total[i], size / max(total[j], size)
             f[3], f[4] = min(s_i, s_j), max(s_i, s_j)
             r_i = _rank(indptr, indices, data, i, size)
             r_j = _rank(indptr, indices, data, j, size)
@@ -205,6 +217,6 @@ def _edge_features(
             distance = _evolution_distance(entry, evolved[i], evolved[j], weight[i], weight[j])
             v_i, v_j = nearest[i] / distance, nearest[j] / distance
             f[8], f[9] = min(v_i, v_j), max(v_i, v_j)
-            f[10] = common / max(1, min(indptr[i + 1] - indptr[i], indptr[j + 1] - indptr[j]) - 1)
+            f[10] = common / max(1, min(degrees[i], degrees[j]))
             count += 1
     return count

@@ -99,7 +99,7 @@ class SparsifierPolicy(nn.Module):
         self.edge_head = EdgeHead(edge_dim, width, recipes)
         self.recipe_head = _small_mlp(2 * width + edge_dim, width, recipes)
         self.value_encoder = encoder() if config.separate_value_trunk else None
-        self.value_head = _small_mlp(width, width, recipes)
+        self.value_head = _small_mlp(width, width, 1 + recipes)
         self.register_buffer("temperature", torch.tensor(config.temperature.initial, dtype=torch.float32))
         scalar_only = torch.tensor([recipe.scalar_only for recipe in self.menu])
         self.register_buffer("scalar_only", scalar_only, persistent=False)
@@ -135,7 +135,9 @@ class SparsifierPolicy(nn.Module):
         }
 
     def _values(self, h: Tensor, batch: GraphBatch) -> Tensor:
-        return self.value_head(h if self.value_encoder is None else self.value_encoder(batch))
+        """A value of the node and a deviation for each recipe: what recipes have in common is learned from all of them."""
+        out = self.value_head(h if self.value_encoder is None else self.value_encoder(batch))
+        return out[:, :1] + out[:, 1:]
 
     def _allowed(self, recipe_logits: Tensor, batch: GraphBatch) -> Tensor:
         forbidden = self.scalar_only & (batch.block_size > 1)[:, None]

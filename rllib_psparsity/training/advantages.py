@@ -15,12 +15,16 @@ node; nodes that the coarse level does not see have no next state.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from rllib_psparsity.amg.decision import Decision
 from rllib_psparsity.graph.level_graph import LevelGraph
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros(0, dtype=np.float32)
 
 
 @dataclass(slots=True)
@@ -35,15 +39,17 @@ class Step:
     advantage : (N,) float32, of the mask by node, normalised over the batch
     recipe_advantage : float, normalised over the batch
     target : (N,) float32, what the value of the chosen recipe is fitted to
+
+    The last three are filled in by `HierarchicalGAE`.
     """
 
     graph: LevelGraph
     decision: Decision
     unit_log_prob: np.ndarray
     recipe_log_prob: float
-    advantage: np.ndarray | None = None
-    recipe_advantage: float = 0.0
-    target: np.ndarray | None = None
+    advantage: np.ndarray = field(default_factory=_nothing)
+    recipe_advantage: np.ndarray = field(default_factory=_nothing)
+    target: np.ndarray = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)

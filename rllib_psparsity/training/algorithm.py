@@ -32,8 +32,8 @@ RUN_STATE = "run_state"
 class SparsifyPPO(PPO):
     """PPO over hierarchies; configured by `SparsifyPPOConfig`.
 
-    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum and the reward
-    normaliser.
+    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum and the
+    reward normaliser.
     """
 
     @classmethod
@@ -52,14 +52,15 @@ class SparsifyPPO(PPO):
 
     def training_step(self) -> None:
         run: Config = self.config.run_config
+        group: Any = self.env_runner_group
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
             first = self.episodes_started
             episodes, runner_metrics = sample_episodes(
-                self.env_runner_group,
+                group,
                 range(first, first + run.training.episodes_per_iteration),
                 run.env_runners.episodes_per_chunk,
                 self.curriculum.difficulty,
-                lambda: self.restore_env_runners(self.env_runner_group),
+                lambda: self.restore_env_runners(group),
             )
             self.metrics.aggregate(runner_metrics, key=ENV_RUNNER_RESULTS)
         figures = episode_figures(episodes)
@@ -70,9 +71,9 @@ class SparsifyPPO(PPO):
             results = self._learn(episodes)
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            self.env_runner_group.sync_weights(
+            group.sync_weights(
                 from_worker_or_learner_group=self.learner_group,
-                policies=set(results[0]) - {ALL_MODULES},
+                policies=sorted(set(results[0]) - {ALL_MODULES}),
                 inference_only=True,
             )
         self.episodes_started += len(episodes)
@@ -80,7 +81,7 @@ class SparsifyPPO(PPO):
         self.curriculum.update(figures["reward_mean"])
 
     def _learn(self, episodes: list[SingleAgentEpisode]) -> list[dict[str, Any]]:
-        training, learners = self.config.run_config.training, self.config.num_learners
+        training, learners = self.config.run_config.training, self.config.run_config.learner.count
         arguments: dict[str, Any] = {
             "minibatch_size": training.minibatch_graphs,
             "num_epochs": training.epochs,
@@ -123,15 +124,13 @@ class SparsifyPPO(PPO):
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
         """Restore, and have every env runner sample with the restored weights.
 
-        RLlib 2.60 drops a weight sync while the one of the build is in flight, and the first iteration would sample with
-        the initial weights: wait for that one first, and sync again, blocking.
+        RLlib 2.60 drops a weight sync while the one of the build is in flight, and the first iteration would sample
+        with the initial weights: wait for that one first, and sync again, blocking.
         """
         group = self.env_runner_group
         group.foreach_env_runner(_wait, local_env_runner=False)
         super().restore_from_path(path, *args, **kwargs)
-        group.sync_weights(
-            from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=60.0
-        )
+        group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=60.0)
 
 
 def _wait(runner: Any) -> None:

@@ -39,8 +39,6 @@ class SparsifyPPOConfig(PPOConfig):
         self.train_batch_size_per_learner = UNBOUNDED
         self.restart_failed_env_runners = True
         self.torch_skip_nan_gradients = True
-        # Results are needed row by row: no smoothing over iterations.
-        self.metrics_num_episodes_for_smoothing = 1
         self.apply_run(self.run_config)
 
     def apply_run(self, run: Config) -> SparsifyPPOConfig:
@@ -49,6 +47,8 @@ class SparsifyPPOConfig(PPOConfig):
         self.run_config = run
         self.environment(env=ENV_NAME)
         self.debugging(seed=run.seed)
+        # RLlib's own means of returns and lengths are then those of an iteration, neither of more nor of fewer episodes.
+        self.reporting(metrics_num_episodes_for_smoothing=run.training.episodes_per_iteration)
         self.env_runners(num_env_runners=run.env_runners.count)
         self.learners(num_learners=run.learner.count, num_gpus_per_learner=run.learner.gpus)
         self.training(

@@ -24,8 +24,8 @@ def checkpoints_in(directory: Path) -> list[Path]:
 def save_checkpoint(algorithm: Any, directory: Path, iteration: int, keep: int) -> Path:
     """Write ``iteration_N`` and then drop all but the `keep` newest.
 
-    The state is written beside its place with a manifest of checksums, and renamed: a process that is killed at any time
-    leaves the checkpoints before it as they were.
+    The state is written beside its place with a manifest of checksums, and renamed: a process that is killed at any
+    time leaves the checkpoints before it as they were.
     """
     target = directory / f"{PREFIX}{iteration:06d}"
     partial = target.with_name(target.name + PARTIAL)

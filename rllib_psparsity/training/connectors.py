@@ -84,18 +84,20 @@ class HierarchicalGAE(ConnectorV2):
         steps_of = [self._steps(episode) for episode in episodes]
         steps = [step for of_episode in steps_of for step in of_episode]
         values = self._values(module, steps)
-        deviations: list[np.ndarray] = []
         for episode, of_episode in zip(episodes, steps_of, strict=True):
             infos = episode.get_infos()
             outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
             V, Q = zip(*(next(values) for _ in of_episode), strict=True)
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
             for step, G, v, q in zip(of_episode, returns, V, Q, strict=True):
+                chosen = q[:, step.decision.recipe]
                 step.target = G.astype(np.float32)
-                step.advantage = (G - q).astype(np.float32)
-                step.recipe_advantage = float((G - v).mean())
-                deviations.append(step.target)
-        self._normalise(steps, deviations, metrics)
+                step.advantage = (G - chosen).astype(np.float32)
+                step.recipe_advantage = (q - v[:, None]).mean(axis=0)
+                import os
+                if os.environ.get("DR"):
+                    step.recipe_advantage[step.decision.recipe] += float(os.environ["DR"])*(G - chosen).mean() / max(np.exp(step.recipe_log_prob), 0.05)
+        self._normalise(steps, metrics)
         return {DEFAULT_MODULE_ID: {STEPS: objects(steps)}}
 
     @staticmethod
@@ -107,7 +109,7 @@ class HierarchicalGAE(ConnectorV2):
 
     @torch.no_grad()
     def _values(self, module: Any, steps: list[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """V (N,) and Q of the chosen recipe (N,), step by step."""
+        """V (N,) and Q (N, R), step by step."""
         device = next(module.parameters()).device
         chunk: list[Step] = []
         for position, step in enumerate(steps):
@@ -117,22 +119,21 @@ class HierarchicalGAE(ConnectorV2):
             graphs = GraphBatch.from_graphs([s.graph for s in chunk], device)
             output = module.network(graphs, with_value=True)
             chance = torch.softmax(output.recipe_logits, dim=1)[graphs.node_graph]
-            recipe = torch.tensor([s.decision.recipe for s in chunk], device=device)[graphs.node_graph]
-            V = (chance * output.node_values).sum(dim=1)
-            Q = output.node_values.gather(1, recipe[:, None])[:, 0]
+            Q = output.node_values
+            V = (chance * Q).sum(dim=1)
             cuts = np.cumsum([s.graph.num_nodes for s in chunk])[:-1]
             yield from zip(np.split(V.cpu().numpy(), cuts), np.split(Q.cpu().numpy(), cuts), strict=True)
             chunk = []
 
     @staticmethod
-    def _normalise(steps: list[Step], targets: list[np.ndarray], metrics: Any) -> None:
+    def _normalise(steps: list[Step], metrics: Any) -> None:
         """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
-        advantages = [step.advantage for step in steps if step.advantage is not None]
+        advantages = [step.advantage for step in steps]
         sums = np.stack(
             [
                 moments(advantages),
-                moments([np.array([step.recipe_advantage for step in steps])]),
-                moments(targets),
+                moments([step.recipe_advantage[[step.decision.recipe]] for step in steps]),
+                moments([step.target for step in steps]),
             ]
         )
         if torch.distributed.is_initialized():
@@ -141,9 +142,8 @@ class HierarchicalGAE(ConnectorV2):
             sums = shared.numpy()
         (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
         for step in steps:
-            assert step.advantage is not None
             step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
-            step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
+            step.recipe_advantage = (step.recipe_advantage / max(recipe_std, 1e-4)).astype(np.float32)
         if metrics is not None:
             # The advantage before normalisation is the value's residual.
             explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")

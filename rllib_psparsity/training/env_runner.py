@@ -44,9 +44,9 @@ class EnvPool:
 class SparsifyEnvRunner(SingleAgentEnvRunner):
     """Samples episodes that the algorithm names by index.
 
-    Problem, test vectors and draws of episode i follow from (seed, i), and the episodes of a chunk share every inference,
-    so that a run gives the same episodes whoever samples the chunks, and after a resume. RLlib's own loop would need
-    environments that run on after a sample, and would drop their unfinished episodes.
+    Problem, test vectors and draws of episode i follow from (seed, i), and the episodes of a chunk share every
+    inference, so that a run gives the same episodes whoever samples the chunks, and after a resume. RLlib's own loop
+    would need environments that run on after a sample, and would drop their unfinished episodes.
     """
 
     def make_env(self) -> None:
@@ -86,9 +86,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
         return episodes
 
-    def _infer(
-        self, episodes: list[SingleAgentEpisode], rngs: list[np.random.Generator], explore: bool
-    ) -> dict[str, Any]:
+    def _infer(self, episodes: list[Any], rngs: list[np.random.Generator], explore: bool) -> dict[str, Any]:
         shared = {RNGS: rngs}
         common: dict[str, Any] = {"rl_module": self.module, "explore": explore, "shared_data": shared}
         batch = self._env_to_module(batch={}, episodes=episodes, metrics=self.metrics, **common)
@@ -97,7 +95,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
 
 
 def sample_chunk(
-    runner: SparsifyEnvRunner, chunk: int, indices: Sequence[int], difficulty: float
+    runner: Any, chunk: int, indices: Sequence[int], difficulty: float
 ) -> tuple[int, list[SingleAgentEpisode], dict[str, Any]]:
-    """What a remote runner is asked for: the chunk's number, its episodes, and the runner's metrics."""
+    """What a `SparsifyEnvRunner` is asked for: the chunk's number, its episodes, and the runner's metrics."""
     return chunk, runner.sample(indices=indices, difficulty=difficulty), runner.get_metrics()

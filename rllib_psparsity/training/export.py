@@ -28,7 +28,7 @@ def export_policy(source: Path, target: Path) -> None:
         checkpoint, iteration, _ = newest_checkpoint(source)
         run_dir = source
     config = from_json(run_dir / "config.json")
-    save_policy(load_network(checkpoint, config), config.policy, Path(target), model_card(config, iteration))
+    save_policy(load_network(checkpoint, config), config.environment, Path(target), model_card(config, iteration))
 
 
 def load_network(checkpoint: Path, config: Config) -> SparsifierPolicy:

@@ -36,7 +36,8 @@ class SparsifyLearner(PPOTorchLearner):
         super().before_gradient_based_update(timesteps=timesteps)
         self._figures: dict[str, list[float]] = defaultdict(list)
         self._iteration = int(timesteps[ITERATION])
-        # RLlib shuffles with numpy's global generator: seeded by the iteration, a resumed run shuffles as an unbroken one.
+        # RLlib shuffles with numpy's global generator: seeded by the iteration, a resumed run shuffles as an unbroken
+        # one does.
         sequence = np.random.SeedSequence(self._run.seed, spawn_key=(SHUFFLING, self._iteration))
         np.random.seed(sequence.generate_state(1)[0])  # noqa: NPY002 - the global one is what RLlib uses
 
@@ -47,14 +48,14 @@ class SparsifyLearner(PPOTorchLearner):
             batches[module_id] = {GRAPHS: steps.graphs, STEPS: steps}
         return super()._update(batches, **kwargs)
 
-    def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> torch.Tensor:
+    def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> Any:
         world_size = config.num_learners if self.distributed else 1
-        coefficient = self.entropy_coeff_schedulers_per_module[module_id].get_current_value()
+        coefficient = float(self.entropy_coeff_schedulers_per_module[module_id].get_current_value())
         loss, figures = ppo_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
-        self._note(figures | {"entropy_coefficient": float(coefficient)})
+        self._note(figures | {"entropy_coefficient": coefficient})
         return loss
 
-    def postprocess_gradients(self, gradients_dict: dict[Any, torch.Tensor]) -> dict[Any, torch.Tensor]:
+    def postprocess_gradients(self, gradients_dict: Any) -> Any:
         """Norms by part of the network before the clip; then RLlib's clip."""
         norm_of = {id(self._params[key]): grad.norm() for key, grad in gradients_dict.items() if grad is not None}
         total = _root_sum(list(norm_of.values()))
@@ -72,7 +73,7 @@ class SparsifyLearner(PPOTorchLearner):
         means["learning_rate"] = float(self.get_optimizer(DEFAULT_MODULE_ID).param_groups[0]["lr"])
         means["temperature"] = float(self._network.temperature)
         self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
-        # For the next iteration: the buffer goes to the env runners with the weights, so they sample at this temperature.
+        # For the next iteration: the buffer goes to the env runners with the weights, and they sample at it.
         self._network.temperature.fill_(temperature(self._run.policy.temperature, self._iteration))
 
     @property

@@ -84,7 +84,7 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
     trained, untrained = load_network(checkpoint, config), untrained_network(config)
     if not (run_dir / POLICY).exists():
-        save_policy(trained, config.policy, run_dir / POLICY, model_card(config, iteration))
+        save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration))
     distribution = ProblemDistribution(config.problems, config.seed)
     problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
     arms = {
@@ -125,9 +125,10 @@ def _draw(config: Config, problem: Problem, arms: dict[str, Any], rows: Sequence
         _coordinates(graph),
         arms[PRIOR_ALONE](graph).edge_is_strong,
         arms[TRAINED_POLICY](graph).edge_is_strong,
-        (f"{PRIOR_ALONE}: {problem.name}", TRAINED_POLICY),
+        (PRIOR_ALONE, TRAINED_POLICY),
         [row["reward_mean"] for row in rows],
     )
+    figure.suptitle(problem.name)
     figure.savefig(path, dpi=130)
 
 

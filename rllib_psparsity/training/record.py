@@ -11,6 +11,8 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 EPISODES = "episodes"
 """Key of the figures of an iteration's episodes, in the algorithm's results."""
+FAILURES = ("stalled", "exploded", "failed")
+"""Ends of an episode that are failed set-ups."""
 EPISODE_COLUMNS = (
     "env_steps",
     "episodes",
@@ -38,19 +40,23 @@ LEARNER_COLUMNS = (
 
 
 def episode_figures(episodes: Sequence[SingleAgentEpisode]) -> dict[str, float]:
-    """Means over an iteration's episodes; work per digit is a geometric mean over those that were set up."""
+    """Means over an iteration's episodes.
+
+    Work per digit (a geometric mean) and operator complexity are over the hierarchies that were finished; NaN if none was.
+    """
     returns = np.array([episode.get_return() for episode in episodes])
     ends = [episode.get_infos()[-1] for episode in episodes]
-    work = np.array([end["work_per_digit"] for end in ends])
-    work = work[np.isfinite(work)]
+    finished = [end for end in ends if end["end"] not in FAILURES]
+    work = [end["work_per_digit"] for end in finished]
+    complexity = [end["operator_complexity"] for end in finished]
     return {
         "env_steps": float(sum(len(episode) for episode in episodes)),
         "episodes": float(len(episodes)),
         "reward_mean": float(returns.mean()),
         "reward_std": float(returns.std()),
-        "work_per_digit_mean": float(np.exp(np.log(work).mean())) if len(work) else float("nan"),
-        "operator_complexity_mean": float(np.mean([end["operator_complexity"] for end in ends])),
-        "failed_setups": float(sum(end["end"] in ("stalled", "exploded", "failed") for end in ends)),
+        "work_per_digit_mean": float(np.exp(np.mean(np.log(work)))) if work else float("nan"),
+        "operator_complexity_mean": float(np.mean(complexity)) if complexity else float("nan"),
+        "failed_setups": float(len(ends) - len(finished)),
     }
 
 

@@ -14,8 +14,8 @@ MOMENTUM = 0.99
 class RewardNormaliser:
     """Scales every credit by the running deviation of the levels' rewards.
 
-    The mean stays: taking it out would pay for longer episodes. The deviation is an exponential mean over iterations, the
-    first one setting it, and is part of the checkpoint.
+    The mean stays: taking it out would pay for longer episodes. The deviation is an exponential mean over iterations,
+    the first one setting it, and is part of the checkpoint.
     """
 
     def __init__(self) -> None:

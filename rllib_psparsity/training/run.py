@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.rllib.algorithms.algorithm import Algorithm
 from tensorboardX import SummaryWriter
 
 from rllib_psparsity.config.load import from_json, resolved_json
@@ -21,7 +22,6 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.live import LiveTable
 from rllib_psparsity.reporting.metrics import MetricsFile
-from rllib_psparsity.training.algorithm import SparsifyPPO
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.checkpoint import newest_checkpoint, save_checkpoint
 from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
@@ -119,7 +119,7 @@ def _local_ray(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[SparsifyPPO]:
+def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[Algorithm]:
     # More threads than one in the driver are slower: its matrices are small, and the runners want the other cores.
     torch.set_num_threads(1)
     algorithm = SparsifyPPOConfig().apply_run(config).build_algo()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.deploy.artifact import load_policy, save_policy
 from rllib_psparsity.errors import InputError
@@ -19,7 +20,7 @@ def saved(tmp_path):
     torch.manual_seed(0)
     policy = SparsifierPolicy(CONFIG)
     policy.temperature.fill_(0.75)
-    save_policy(policy, CONFIG, tmp_path / "made" / "policy", "# A card\n")
+    save_policy(policy, Limits(), tmp_path / "made" / "policy", "# A card\n")
     return policy, tmp_path / "made" / "policy"
 
 
@@ -63,13 +64,13 @@ def test_nothing_is_overwritten(saved, tmp_path):
     policy, directory = saved
     before = (directory / "policy.json").read_text()
     with pytest.raises(InputError, match="is not empty, and a policy overwrites nothing; name a new directory"):
-        save_policy(policy, CONFIG, directory, "other")
+        save_policy(policy, Limits(), directory, "other")
     assert (directory / "policy.json").read_text() == before
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file, where a new directory for the policy was expected; name another"):
-        save_policy(policy, CONFIG, tmp_path / "file", "")
+        save_policy(policy, Limits(), tmp_path / "file", "")
     (tmp_path / "empty").mkdir()
-    save_policy(policy, CONFIG, tmp_path / "empty", "")
+    save_policy(policy, Limits(), tmp_path / "empty", "")
     assert load_policy(tmp_path / "empty").config == CONFIG
 
 
@@ -80,7 +81,7 @@ def test_a_failed_save_leaves_nothing_behind(saved, tmp_path, monkeypatch):
 
     monkeypatch.setattr("rllib_psparsity.deploy.artifact.save_file", full_disk)
     with pytest.raises(OSError, match="disk full"):
-        save_policy(saved[0], CONFIG, tmp_path / "half" / "policy", "")
+        save_policy(saved[0], Limits(), tmp_path / "half" / "policy", "")
     assert list((tmp_path / "half").iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, diags_array
 
 from rllib_psparsity import learned_solver, load_policy, strength_of_connection
 from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.deploy.artifact import LoadedPolicy, save_policy
 from rllib_psparsity.deploy.decide import policy_decide
@@ -20,13 +21,13 @@ from rllib_psparsity.problems.validation import check_matrix
 def _policy(**settings) -> LoadedPolicy:
     torch.manual_seed(0)
     network = SparsifierPolicy(PolicyConfig(**settings)).eval()
-    return LoadedPolicy(network, PolicyConfig(**settings), network.menu)
+    return LoadedPolicy(network, PolicyConfig(**settings), network.menu, Limits())
 
 
 @pytest.fixture
 def directory(tmp_path):
     policy = _policy()
-    save_policy(policy.network, policy.config, tmp_path / "policy", "")
+    save_policy(policy.network, Limits(), tmp_path / "policy", "")
     return tmp_path / "policy"
 
 

@@ -58,6 +58,8 @@ class PCGIterations:
             logs = -np.log(work * iterations / np.maximum(digits, 0.0))
         value = max(float(np.mean(np.nan_to_num(np.maximum(logs, self.floor), nan=self.floor))), self.floor)
         block = A.blocksize[0] if A.format == "bsr" else 1
-        by_node = [(values / values.sum(axis=0)).sum(axis=1).reshape(-1, block).sum(axis=1) for values in (before, after)]
+        by_node = [
+            (values / values.sum(axis=0)).sum(axis=1).reshape(-1, block).sum(axis=1) for values in (before, after)
+        ]
         gain = max(float(2.0 * np.log(10.0) * np.mean(digits)), 1.0)
         return Quality(value, by_node[0], by_node[1] * np.exp(-gain), 1.0 / gain, 2.0 / work)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pyamg
+import pytest
+from pyamg.relaxation.relaxation import block_gauss_seidel, gauss_seidel
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.relaxation import Relaxation
+from tests.amg.cases import SCALAR, coarse_level, problem
+
+
+def sweep(A, b: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """PyAMG, one vector at a time."""
+    result = x.copy()
+    for k in range(b.shape[1]):
+        column = result[:, k].copy()
+        if A.format == "bsr":
+            block_gauss_seidel(A, column, b[:, k].copy(), sweep="symmetric", blocksize=A.blocksize[0])
+        else:
+            gauss_seidel(A, column, b[:, k].copy(), sweep="symmetric")
+        result[:, k] = column
+    return result
+
+
+def vectors(n: int, num_vectors: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, num_vectors)), rng.standard_normal((n, num_vectors))
+
+
+@pytest.mark.parametrize("num_vectors", [1, 5])
+@pytest.mark.parametrize("name", [*SCALAR, "elasticity", "coarse elasticity", "coarse nine_point"])
+def test_equals_pyamg(name, num_vectors):
+    A = coarse_level(name.removeprefix("coarse "))[0] if name.startswith("coarse") else problem(name).A
+    b, x = vectors(A.shape[0], num_vectors)
+    expected, kept = sweep(A, b, x), b.copy()
+    Relaxation(A)(b, x)
+    np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_array_equal(b, kept)
+
+
+def test_blocks_of_one_equal_the_scalar_sweep():
+    A = problem("nine_point", size=6).A
+    b, x = vectors(A.shape[0], 3)
+    y = x.copy()
+    Relaxation(A)(b, x)
+    Relaxation(bsr_array(A, blocksize=(1, 1)))(b, y)
+    np.testing.assert_array_equal(x, y)
+
+
+def test_an_empty_row_keeps_its_value():
+    A = csr_array(np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 2.0]]))
+    b, x = vectors(3, 2)
+    kept = x[1].copy()
+    Relaxation(A)(b, x)
+    np.testing.assert_array_equal(x[1], kept)
+    assert np.isfinite(x).all()
+
+
+def test_a_singular_block_is_solved_by_its_pseudo_inverse():
+    blocks = np.array([[[2.0, 0.0], [0.0, 0.0]], [[3.0, 1.0], [1.0, 2.0]]])
+    A = bsr_array((blocks, [0, 1], [0, 1, 2]), shape=(4, 4))
+    b, x = vectors(4, 2)
+    Relaxation(A)(b, x)
+    np.testing.assert_allclose(x[:2], np.stack([b[0] / 2, np.zeros(2)]))
+    np.testing.assert_allclose(blocks[1] @ x[2:], b[2:])
+
+
+def test_a_sweep_reduces_the_energy_of_every_error():
+    A = csr_array(pyamg.gallery.poisson((9, 9), format="csr"))
+    errors = np.random.default_rng(0).standard_normal((81, 6))
+    before = np.einsum("ik,ik->k", errors, A @ errors)
+    Relaxation(A)(np.zeros_like(errors), errors)
+    assert (np.einsum("ik,ik->k", errors, A @ errors) < before).all()

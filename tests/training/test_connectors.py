@@ -1,0 +1,165 @@
+"""From sampled episodes to steps with normalised advantages, and log-probabilities that the learner finds again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from rllib_psparsity.policy.actions import make_actions
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.training import connectors
+from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns
+from rllib_psparsity.training.connectors import STEPS, HierarchicalGAE
+from rllib_psparsity.training.loss import StepBatch
+from tests.environment.tiny import tiny_config
+from tests.training.runners import local_runner
+
+INDICES = list(range(6))
+
+
+class Recorder:
+    """Stands for RLlib's metrics logger."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, float] = {}
+
+    def log_dict(self, figures, *, key, window):
+        assert key == DEFAULT_MODULE_ID and window == 1
+        self.figures |= figures
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    config = tiny_config("training.gamma=0.9")
+    runner = local_runner(config)
+    with torch.no_grad():  # values of the size of the returns
+        runner.module.unwrapped().network.value_head[-1].weight *= 30.0
+    return config, runner, runner.sample(indices=INDICES)
+
+
+def connected(config, runner, episodes):
+    recorder = Recorder()
+    batch = HierarchicalGAE(config)(
+        rl_module={DEFAULT_MODULE_ID: runner.module}, episodes=episodes, metrics=recorder, batch={}
+    )
+    return list(batch[DEFAULT_MODULE_ID][STEPS]), recorder.figures
+
+
+def by_hand(config, runner, episodes):
+    """(G, G - Q, mean of G - V) of every step, one graph at a time."""
+    network = runner.module.unwrapped().network
+    out = []
+    for episode in episodes:
+        V, Q = [], []
+        for step in range(len(episode)):
+            with torch.no_grad():
+                output = network(GraphBatch.from_graphs([episode.get_observations(step)]), with_value=True)
+            chances = output.recipe_logits[0].softmax(0).numpy()
+            values = output.node_values.numpy()
+            V.append(np.array([sum(c * q for c, q in zip(chances, row, strict=True)) for row in values]))
+            Q.append(values[:, episode.get_actions(step).recipe])
+        outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in episode.get_infos()[1:]]
+        returns = hierarchical_returns(outcomes, V, config.training.gamma, config.training.lambda_)
+        out += [(G, G - q, float(np.mean(G - v))) for G, v, q in zip(returns, V, Q, strict=True)]
+    return out
+
+
+def test_advantages_are_normalised_over_the_batch(sampled):
+    config, runner, episodes = sampled
+    steps, figures = connected(config, runner, episodes)
+    assert len(steps) == sum(len(episode) for episode in episodes)
+    advantages = np.concatenate([step.advantage for step in steps]).astype(float)
+    recipes = np.array([step.recipe_advantage for step in steps])
+    assert abs(advantages.mean()) < 1e-5 and advantages.std() == pytest.approx(1.0, abs=1e-4)
+    assert abs(recipes.mean()) < 1e-5 and recipes.std() == pytest.approx(1.0, abs=1e-4)
+
+    expected = by_hand(config, runner, episodes)
+    residuals = np.concatenate([residual for _, residual, _ in expected])
+    targets = np.concatenate([G for G, _, _ in expected])
+    merits = np.array([merit for _, _, merit in expected])
+    for step, (G, residual, merit) in zip(steps, expected, strict=True):
+        assert step.target == pytest.approx(G, abs=1e-5) and step.target.dtype == np.float32
+        assert step.advantage == pytest.approx((residual - residuals.mean()) / residuals.std(), abs=1e-4)
+        assert step.recipe_advantage == pytest.approx((merit - merits.mean()) / merits.std(), abs=1e-4)
+    assert figures["explained_variance"] == pytest.approx(1.0 - residuals.var() / targets.var(), abs=1e-4)
+    assert abs(figures["explained_variance"]) > 0.01, "values too small to tell"
+    assert figures["advantage_std"] == pytest.approx(residuals.std(), rel=1e-4)
+    assert figures["recipe_advantage_std"] == pytest.approx(merits.std(), rel=1e-4)
+
+
+def test_steps_are_those_of_the_episodes(sampled):
+    config, runner, episodes = sampled
+    steps = iter(connected(config, runner, episodes)[0])
+    for episode in episodes:
+        for t in range(len(episode)):
+            step = next(steps)
+            assert step.graph is episode.get_observations(t) and step.decision is episode.get_actions(t)
+            assert step.unit_log_prob.shape == (step.graph.num_edges,)
+            assert step.advantage.shape == step.target.shape == (step.graph.num_nodes,)
+    assert next(steps, None) is None, "the terminal dummy is no step"
+
+
+def test_values_do_not_depend_on_the_forward_chunks(sampled, monkeypatch):
+    config, runner, episodes = sampled
+    whole, _ = connected(config, runner, episodes)
+    monkeypatch.setattr(connectors, "NODES_PER_FORWARD", 150)
+    for a, b in zip(whole, connected(config, runner, episodes)[0], strict=True):
+        assert a.advantage == pytest.approx(b.advantage, abs=1e-4) and a.target == pytest.approx(b.target, abs=1e-5)
+
+
+def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch):
+    config, runner, episodes = sampled
+    whole, figures = connected(config, runner, episodes)
+    halves = (episodes[:2], episodes[2:])
+    sums: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: sums.append(tensor.clone()))
+    for half in halves:
+        connected(config, runner, half)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.copy_(sums[0] + sums[1]))
+    parts = [connected(config, runner, half) for half in halves]
+    for step, expected in zip([*parts[0][0], *parts[1][0]], whole, strict=True):
+        assert step.advantage == pytest.approx(expected.advantage, abs=1e-4)
+        assert step.recipe_advantage == pytest.approx(expected.recipe_advantage, abs=1e-4)
+    assert parts[0][1] == pytest.approx(figures, rel=1e-4) and parts[0][1] == parts[1][1]
+
+
+@pytest.mark.parametrize("action", ["edges", "top_k"])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperature):
+    config = tiny_config(f"policy.action={action}", "policy.k=3", f"policy.temperature.initial={temperature}")
+    runner = local_runner(config)
+    steps, _ = connected(config, runner, runner.sample(indices=INDICES))
+    batch = StepBatch.from_steps(steps)
+    with torch.no_grad():
+        output = runner.module.unwrapped().network(batch.graphs, with_value=True)
+        log_prob = make_actions(config.policy, output, batch.graphs).log_prob(batch.decisions)
+    assert torch.allclose(log_prob.units, batch.unit_log_prob, rtol=1e-6, atol=1e-6)
+    assert torch.allclose(log_prob.recipe, batch.recipe_log_prob, rtol=1e-6, atol=1e-6)
+    if action == "edges":  # and they are those of logits that the temperature has divided
+        network = runner.module.unwrapped().network
+        with torch.no_grad():
+            network.temperature.fill_(1.0)
+            plain = network(batch.graphs, with_value=False)
+        chosen = plain.edge_logits.gather(1, batch.decisions.recipe[batch.graphs.edge_graph][:, None])[:, 0]
+        odds = torch.sigmoid(chosen / temperature)
+        expected = torch.where(batch.decisions.edge_is_strong, odds, 1.0 - odds).log()
+        assert torch.allclose(batch.unit_log_prob, expected, atol=1e-4)
+
+
+def test_objects_of_equal_length_stay_objects():
+    column = connectors.objects([np.zeros(3), np.ones(3)])
+    assert column.dtype == object and column.shape == (2,)
+
+
+def test_reference_to_the_module_is_unwrapped():
+    """Under DDP the module is wrapped; the connector must reach through."""
+    config = tiny_config()
+    runner = local_runner(config)
+    wrapped = SimpleNamespace(unwrapped=lambda: runner.module.unwrapped())
+    batch = HierarchicalGAE(config)(rl_module={DEFAULT_MODULE_ID: wrapped}, episodes=runner.sample(indices=[0]))
+    assert len(batch[DEFAULT_MODULE_ID][STEPS]) >= 1

@@ -1,0 +1,82 @@
+"""Episodes by index: whole, in order, and the same from any runner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.training.env_runner import sample_chunk
+from tests.environment.tiny import run_episode, tiny_config
+from tests.training.runners import local_runner, same_episode
+
+
+@pytest.mark.parametrize("action", ["edges", "top_k"])
+def test_whole_episodes_in_the_order_of_the_indices(action):
+    config = tiny_config(f"policy.action={action}", "problems.families=[{family: anisotropic_diffusion_fd, size: [5, 14]}]")
+    runner = local_runner(config)
+    indices = [7, 2, 5, 11]
+    episodes = runner.sample(indices=indices)
+    assert [episode.id_ for episode in episodes] == ["7", "2", "5", "11"]
+    assert all(episode.is_done and len(episode) >= 1 for episode in episodes)
+    assert len({len(episode) for episode in episodes}) > 1, "all are of one length: finished ones were never left out"
+    env = SparsifyEnv(config)
+    for index, episode in zip(indices, episodes, strict=True):
+        graph, _ = env.reset(options={"index": index})
+        for step in range(len(episode)):  # the environment itself, stepped with the recorded decisions
+            assert np.array_equal(graph.node_features, episode.get_observations(step).node_features)
+            graph, reward, *_ = env.step(episode.get_actions(step))
+            assert reward == episode.get_rewards(step)
+        assert env.hierarchy.end == episode.get_infos()[-1]["end"]
+        assert episode.get_observations(-1).num_nodes == 1
+
+
+def test_an_index_gives_the_same_episode_again_and_elsewhere():
+    config = tiny_config()
+    runner = local_runner(config)
+    first = runner.sample(indices=[4, 5, 6])
+    runner.sample(indices=[0, 1])
+    for again in (runner.sample(indices=[4, 5, 6]), local_runner(config).sample(indices=[4, 5, 6])):
+        assert all(same_episode(a, b) for a, b in zip(first, again, strict=True))
+    other = local_runner(tiny_config("seed=1")).sample(indices=[4, 5, 6])
+    assert not any(same_episode(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_draws_differ_between_episodes_of_one_problem():
+    runner = local_runner(tiny_config("problems.training_problems=1"))
+    a, b = runner.sample(indices=[0, 1])
+    assert np.array_equal(a.get_observations(0).edge_features, b.get_observations(0).edge_features)
+    assert not np.array_equal(a.get_actions(0).edge_is_strong, b.get_actions(0).edge_is_strong)
+
+
+def test_difficulty_reaches_the_problems():
+    runner = local_runner(tiny_config())
+    easy, hard = (
+        [episode.get_observations(0).num_nodes for episode in runner.sample(indices=range(4), difficulty=difficulty)]
+        for difficulty in (0.0, 1.0)
+    )
+    assert easy == [100] * 4 and max(hard) > 100
+
+
+def test_without_exploration_the_mode_is_taken():
+    config = tiny_config()
+    runner = local_runner(config)
+    with torch.no_grad():
+        runner.module.unwrapped().network.recipe_head[-1].bias[2] += 5.0
+    (episode,) = runner.sample(indices=[3], explore=False)
+    env = SparsifyEnv(config)
+    steps = run_episode(env, 3, policy_decide(runner.module.unwrapped().network))
+    assert [step[1] for step in steps] == list(episode.get_rewards())
+    assert {decision.recipe for decision in episode.get_actions()} == {2}
+
+
+def test_a_chunk_brings_its_number_and_metrics():
+    runner = local_runner(tiny_config())
+    number, episodes, metrics = sample_chunk(runner, 9, [0, 1], 1.0)
+    assert number == 9 and [episode.id_ for episode in episodes] == ["0", "1"]
+    peeked = {name: stats.peek() for name, stats in metrics.items() if hasattr(stats, "peek")}
+    assert peeked["num_env_steps_sampled"] == sum(len(episode) for episode in episodes)
+    assert peeked["num_episodes"] == 2
+    assert peeked["episode_return_mean"] == pytest.approx(np.mean([episode.get_return() for episode in episodes]))

@@ -1,0 +1,136 @@
+"""Remote env runners: the same episodes from any number of them, and none lost when they die."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import ray
+import torch
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from rllib_psparsity.training import sampling
+from rllib_psparsity.training.checkpoint import save_checkpoint
+from rllib_psparsity.training.env_runner import sample_chunk
+from rllib_psparsity.training.record import metrics_row
+from rllib_psparsity.training.sampling import sample_episodes
+from tests.environment.tiny import tiny_config
+from tests.training.runners import local_runner, same_episode
+
+
+def deadly(victims: dict[int, str]):
+    """A `sample_chunk` in which a runner dies when it is given one of the chunks for the first time.
+
+    `victims` maps a chunk to a file that remembers its death.
+    """
+
+    def run(runner, chunk, indices, difficulty):
+        if chunk in victims and not os.path.exists(victims[chunk]):
+            open(victims[chunk], "w").close()
+            os.kill(os.getpid(), 9)
+        return sample_chunk(runner, chunk, indices, difficulty)
+
+    return run
+
+
+def test_two_runners_give_the_episodes_of_none_even_if_one_dies(build, tmp_path, monkeypatch):
+    algorithm = build(tiny_config("env_runners.count=2"))
+    alone = local_runner(tiny_config())
+    chunks = [list(range(start, start + 3)) for start in range(0, 24, 3)]
+    expected = [episode for chunk in chunks for episode in alone.sample(indices=chunk)]
+
+    def sample():
+        return sample_episodes(
+            algorithm.env_runner_group,
+            range(24),
+            3,
+            1.0,
+            lambda: algorithm.restore_env_runners(algorithm.env_runner_group),
+        )
+
+    for dying in (False, True):
+        if dying:
+            monkeypatch.setattr(sampling, "sample_chunk", deadly({2: str(tmp_path / "dead")}))
+        episodes, metrics = sample()
+        assert (tmp_path / "dead").exists() == dying
+        assert [int(episode.id_) for episode in episodes] == list(range(24))
+        assert all(episode.is_done for episode in episodes) and len(metrics) == 8
+        assert all(same_episode(a, b) for a, b in zip(episodes, expected, strict=True))
+    assert algorithm.env_runner_group.num_remote_workers() == 2
+
+
+def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_current_ones(
+    build, tmp_path, monkeypatch
+):
+    config = tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}")
+    alone = build(config)
+    rows = [metrics_row(alone.train(), None, 1.0)]
+    path = save_checkpoint(alone, tmp_path, 1, keep=1)
+
+    remote = build(tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}", "env_runners.count=1"))
+    remote.restore_from_path(str(path / "algorithm"))  # at once: the build's own weight sync is still in flight
+    learner = remote.learner_group._learner.module[DEFAULT_MODULE_ID].unwrapped().network.state_dict()
+    (of_runner,) = remote.env_runner_group.foreach_env_runner(
+        lambda runner: runner.module.unwrapped().network.state_dict(), local_env_runner=False
+    )
+    assert learner.keys() == of_runner.keys()
+    assert all(torch.equal(learner[name], of_runner[name]) for name in learner)
+    assert float(of_runner["temperature"]) == pytest.approx(0.8)
+
+    # The only runner dies; the iterations are nevertheless those of the algorithm that samples by itself.
+    theirs = [metrics_row(alone.train(), rows[0], 1.0) for _ in range(2)]
+    monkeypatch.setattr(sampling, "sample_chunk", deadly({1: str(tmp_path / "dead")}))
+    ours = [metrics_row(remote.train(), rows[0], 1.0) for _ in range(2)]
+    assert (tmp_path / "dead").exists()
+    assert theirs == ours
+    assert remote.episodes_started == alone.episodes_started == 18
+
+
+def test_sampling_gives_up_when_nobody_answers(monkeypatch):
+    class Dead:
+        """A group all of whose runners are gone for good."""
+
+        def num_remote_workers(self):
+            return 2
+
+        def healthy_worker_ids(self):
+            return []
+
+        def fetch_ready_async_reqs(self, tags, timeout_seconds):
+            return []
+
+    monkeypatch.setattr(sampling, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(sampling, "RESTORE_SECONDS", 0.05)
+    attempts: list[int] = []
+    with pytest.raises(RuntimeError, match="no env runner has returned an episode for 0 s; 0 of 2 answer"):
+        sample_episodes(Dead(), range(4), 2, 1.0, lambda: attempts.append(1))
+    assert len(attempts) >= 2
+
+
+def test_two_learners_update_as_one(build):
+    """Every episode is one step here, so a minibatch is all of a shard, and the union of both is all of the batch."""
+    common = ("environment.max_levels=2", "training.epochs=1", "training.lr=1e-3")
+    one = build(tiny_config(*common, "training.minibatch_graphs=6"))
+    two = build(tiny_config(*common, "training.minibatch_graphs=3", "learner.count=2"))
+    sizes = []
+    original = two.learner_group.update
+
+    def update(*, episodes_refs, **kwargs):
+        shards = ray.get(episodes_refs)
+        sizes.append([sum(e.get_observations(0).num_nodes for e in shard) for shard in shards])
+        assert [len(shard) for shard in shards] == [3, 3]
+        return original(episodes_refs=episodes_refs, **kwargs)
+
+    two.learner_group.update = update
+    expected, row = (metrics_row(algorithm.train(), None, 1.0) for algorithm in (one, two))
+    assert sizes and sizes[0][0] != sizes[0][1]
+    assert all(np.isfinite(value) for value in row.values())
+    for name, value in expected.items():
+        if name != "entropy_softmax_over_edges":  # a mean over graphs by learner, and they have as many here
+            assert row[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+    theirs, ours = (algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID] for algorithm in (one, two))
+    for name, value in theirs.items():
+        assert np.asarray(ours[name]) == pytest.approx(np.asarray(value), abs=2e-4), name
+    more = metrics_row(two.train(), row, 1.0)
+    assert all(np.isfinite(value) for value in more.values()) and more["episodes"] == 12
