@@ -28,11 +28,10 @@ Tuminaro 2010), with two sweeps of l1-Jacobi.
 
 DEFAULT_MENU = (
     "sa/energy1/evolution",
-    "rootnode/energy2/evolution",
     "sa/jacobi/evolution",
-    "sa/energy1/symmetric",
-    "sa/energy2/symmetric",
-    "classical/modified/classical",
+    "sa/energy2/classical",
+    "rootnode/energy2/evolution",
+    "classical/modified/evolution",
 )
 """The first is the best single one by measurement, and what the prior alone uses."""
 

@@ -53,6 +53,8 @@ class ProblemsConfig(Section):
             FamilyConfig(family="anisotropic_diffusion_fe", weight=2.0),
             FamilyConfig(family="jump_diffusion", weight=1.0),
             FamilyConfig(family="unstructured_diffusion", weight=1.0, size=(20, 32)),
+        FamilyConfig(family="graph_laplacian", weight=1.0),
+        FamilyConfig(family="helmholtz_shifted", weight=1.0),
         ),
     )
     """The mix."""

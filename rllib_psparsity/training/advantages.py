@@ -49,6 +49,7 @@ class Step:
     recipe_log_prob: float
     advantage: np.ndarray = field(default_factory=_nothing)
     recipe_advantage: np.ndarray = field(default_factory=_nothing)
+    recipe_noise: np.ndarray = field(default_factory=_nothing)
     target: np.ndarray = field(default_factory=_nothing)
 
 

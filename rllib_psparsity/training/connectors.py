@@ -94,6 +94,7 @@ class HierarchicalGAE(ConnectorV2):
                 step.target = G.astype(np.float32)
                 step.advantage = (G - chosen).astype(np.float32)
                 step.recipe_advantage = (q - v[:, None]).mean(axis=0)
+                step.recipe_noise = np.array([(G - v).mean()])
                 import os
                 if os.environ.get("DR"):
                     step.recipe_advantage[step.decision.recipe] += float(os.environ["DR"])*(G - chosen).mean() / max(np.exp(step.recipe_log_prob), 0.05)
@@ -132,7 +133,7 @@ class HierarchicalGAE(ConnectorV2):
         sums = np.stack(
             [
                 moments(advantages),
-                moments([step.recipe_advantage[[step.decision.recipe]] for step in steps]),
+                moments([step.recipe_noise for step in steps]),
                 moments([step.target for step in steps]),
             ]
         )

@@ -41,7 +41,7 @@ def test_returns_by_recursion(gamma, lambda_):
         for level, G in enumerate(returns):
             assert G.dtype == np.float64
             expected = [reference(outcomes, values, gamma, lambda_, level, i) for i in range(len(G))]
-            assert G == pytest.approx(expected, rel=1e-12, abs=1e-12)
+            assert pytest.approx(expected, rel=1e-12, abs=1e-12) == G
         depths.add(len(returns))
     assert depths == {1, 2, 3, 4}
 

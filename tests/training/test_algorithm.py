@@ -123,6 +123,27 @@ def test_a_seed_decides_the_weights(build):
     assert not equal(first, weights(build(tiny_config("seed=6"))))
 
 
+def test_the_reward_rises(build):
+    """On four problems that a textbook mask treats badly, with one recipe that is better than the other."""
+    config = tiny_config(
+        "problems.families=[{family: anisotropic_diffusion_fd, size: [12, 12], parameters: {epsilon: [0.01, 0.01]}}]",
+        "problems.training_problems=4",
+        "environment.max_coarse=20",
+        "policy.recipes=[sa/jacobi/symmetric, sa/energy2/evolution]",
+        "training.episodes_per_iteration=16",
+        "training.minibatch_graphs=16",
+        "training.lr=0.02",
+        "training.epochs=2",
+        "training.lambda=0.7",
+        "training.entropy_coefficient=0.01",
+        "training.recipe_entropy_coefficient=0.0",
+        "env_runners.episodes_per_chunk=16",
+    )
+    rows, _ = train(build(config), 20)
+    rewards = [row["reward_mean"] for row in rows]
+    assert np.mean(rewards[-5:]) > np.mean(rewards[:5]) + 0.08
+
+
 def test_a_detached_entropy_changes_no_update(build):
     after = []
     for coefficient in (0.0, 0.5):
@@ -184,9 +205,7 @@ def test_shards_are_whole_episodes_balanced_by_nodes():
         assert max(map(nodes, shards)) - min(map(nodes, shards)) <= largest
     with pytest.raises(RuntimeError) as error:
         balanced_shards(episodes[:1], 2)
-    assert str(error.value) == (
-        "1 episodes cannot be shared by 2 learners; raise training.episodes_per_iteration"
-    )
+    assert str(error.value) == ("1 episodes cannot be shared by 2 learners; raise training.episodes_per_iteration")
 
 
 def test_local_sampling_goes_through_chunks(build):

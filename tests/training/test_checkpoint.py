@@ -127,11 +127,11 @@ def test_none_left(run_dir, tmp_path):
     with pytest.raises(InputError) as error:
         newest_checkpoint(run_dir)
     sentence = str(error.value)
-    assert sentence.startswith(f"no checkpoint of {run_dir} can be used: ") and "iteration_000006 is damaged" in sentence
+    assert (
+        sentence.startswith(f"no checkpoint of {run_dir} can be used: ") and "iteration_000006 is damaged" in sentence
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError) as error:
         newest_checkpoint(empty)
-    assert str(error.value) == (
-        f"{empty} holds no checkpoint to resume from; start over with psparsity train"
-    )
+    assert str(error.value) == (f"{empty} holds no checkpoint to resume from; start over with psparsity train")

@@ -15,7 +15,9 @@ from tests.training.runners import local_runner, same_episode
 
 @pytest.mark.parametrize("action", ["edges", "top_k"])
 def test_whole_episodes_in_the_order_of_the_indices(action):
-    config = tiny_config(f"policy.action={action}", "problems.families=[{family: anisotropic_diffusion_fd, size: [5, 14]}]")
+    config = tiny_config(
+        f"policy.action={action}", "problems.families=[{family: anisotropic_diffusion_fd, size: [5, 14]}]"
+    )
     runner = local_runner(config)
     indices = [7, 2, 5, 11]
     episodes = runner.sample(indices=indices)

@@ -60,9 +60,7 @@ def test_two_runners_give_the_episodes_of_none_even_if_one_dies(build, tmp_path,
     assert algorithm.env_runner_group.num_remote_workers() == 2
 
 
-def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_current_ones(
-    build, tmp_path, monkeypatch
-):
+def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_current_ones(build, tmp_path, monkeypatch):
     config = tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}")
     alone = build(config)
     rows = [metrics_row(alone.train(), None, 1.0)]
