@@ -123,6 +123,8 @@ class TrainingConfig(Section):
     """Iterations in all; `resume --set training.iterations=N` raises it."""
     episodes_per_iteration: Positive = 64
     """Episodes between two updates."""
+    rollouts_per_problem: Positive = 4
+    """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
     epochs: Positive = 2
     """Passes over the episodes of an iteration."""
     minibatch_graphs: Positive = 64

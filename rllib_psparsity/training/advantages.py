@@ -6,7 +6,7 @@ V = sum_m pi(m) Q(., m):
 
     G_l(i)      = r_l(i) + gamma ((1 - lambda) V_{l+1}(a(i)) + lambda G_{l+1}(a(i)))
     edge adv.   = G_l(i) - Q_l(i, m)        the recipe's own merit is taken out, which halves the noise on edges
-    recipe adv. = mean_i (G_l(i) - V_l(i))
+    recipe adv. = mean_i (G_l(i) - V_l(i)), or against other episodes of the same problem where there are any
 
 The episode ends with G = r. This is GAE (Schulman et al. 2016, eq. 16) with the next state of node i being its coarse
 node; nodes that the coarse level does not see have no next state.
@@ -48,8 +48,8 @@ class Step:
     unit_log_prob: np.ndarray
     recipe_log_prob: float
     advantage: np.ndarray = field(default_factory=_nothing)
-    recipe_advantage: np.ndarray = field(default_factory=_nothing)
-    recipe_noise: np.ndarray = field(default_factory=_nothing)
+    recipe_advantage: float = 0.0
+    reward_to_go: float = 0.0
     target: np.ndarray = field(default_factory=_nothing)
 
 

@@ -47,7 +47,7 @@ class SparsifyPPOConfig(PPOConfig):
         self.run_config = run
         self.environment(env=ENV_NAME)
         self.debugging(seed=run.seed)
-        # RLlib's own means of returns and lengths are then those of an iteration, neither of more nor of fewer episodes.
+        # RLlib's own means of returns and lengths are then those of an iteration's episodes.
         self.reporting(metrics_num_episodes_for_smoothing=run.training.episodes_per_iteration)
         self.env_runners(num_env_runners=run.env_runners.count)
         self.learners(num_learners=run.learner.count, num_gpus_per_learner=run.learner.gpus)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -89,15 +90,15 @@ class HierarchicalGAE(ConnectorV2):
             outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
             V, Q = zip(*(next(values) for _ in of_episode), strict=True)
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
+            to_go = 0.0
+            for step, outcome in zip(reversed(of_episode), reversed(outcomes), strict=True):
+                step.reward_to_go = to_go = float(outcome.credit.mean()) + self.config.training.gamma * to_go
             for step, G, v, q in zip(of_episode, returns, V, Q, strict=True):
                 chosen = q[:, step.decision.recipe]
                 step.target = G.astype(np.float32)
                 step.advantage = (G - chosen).astype(np.float32)
-                step.recipe_advantage = (q - v[:, None]).mean(axis=0)
-                step.recipe_noise = np.array([(G - v).mean()])
-                import os
-                if os.environ.get("DR"):
-                    step.recipe_advantage[step.decision.recipe] += float(os.environ["DR"])*(G - chosen).mean() / max(np.exp(step.recipe_log_prob), 0.05)
+                step.recipe_advantage = step.reward_to_go - float(v.mean())
+        self._compare_siblings(episodes, steps_of)
         self._normalise(steps, metrics)
         return {DEFAULT_MODULE_ID: {STEPS: objects(steps)}}
 
@@ -126,6 +127,24 @@ class HierarchicalGAE(ConnectorV2):
             yield from zip(np.split(V.cpu().numpy(), cuts), np.split(Q.cpu().numpy(), cuts), strict=True)
             chunk = []
 
+    def _compare_siblings(self, episodes: list[SingleAgentEpisode], steps_of: list[list[Step]]) -> None:
+        """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.
+
+        Leave-one-out (Kool, van Hoof and Welling 2019): the mean return of the siblings' steps on the same level. It
+        holds exactly what makes a problem easy or hard, which the value head has to learn.
+        """
+        siblings: dict[tuple[int, int], list[Step]] = defaultdict(list)
+        for episode, steps in zip(episodes, steps_of, strict=True):
+            problem = int(episode.id_) // self.config.training.rollouts_per_problem
+            for level, step in enumerate(steps):
+                siblings[problem, level].append(step)
+        for group in siblings.values():
+            if len(group) > 1:
+                returns = np.array([step.reward_to_go for step in group])
+                baselines = (returns.sum() - returns) / (len(group) - 1)
+                for step, advantage in zip(group, returns - baselines, strict=True):
+                    step.recipe_advantage = float(advantage)
+
     @staticmethod
     def _normalise(steps: list[Step], metrics: Any) -> None:
         """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
@@ -133,7 +152,7 @@ class HierarchicalGAE(ConnectorV2):
         sums = np.stack(
             [
                 moments(advantages),
-                moments([step.recipe_noise for step in steps]),
+                moments([np.array([step.recipe_advantage for step in steps])]),
                 moments([step.target for step in steps]),
             ]
         )
@@ -144,7 +163,7 @@ class HierarchicalGAE(ConnectorV2):
         (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
         for step in steps:
             step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
-            step.recipe_advantage = (step.recipe_advantage / max(recipe_std, 1e-4)).astype(np.float32)
+            step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
         if metrics is not None:
             # The advantage before normalisation is the value's residual.
             explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")

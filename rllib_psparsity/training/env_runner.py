@@ -57,12 +57,12 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self, *, indices: Sequence[int], difficulty: float = 1.0, explore: bool = True, **kwargs: Any
     ) -> list[SingleAgentEpisode]:
         """Run one whole episode per index, all together; returns them in the order of the indices."""
-        seed = self.config.run_config.seed
+        seed, rollouts = self.config.run_config.seed, self.config.run_config.training.rollouts_per_problem
         envs = self.env.take(len(indices))
         rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SAMPLING, i))) for i in indices]
         episodes = []
         for env, index in zip(envs, indices, strict=True):
-            graph, info = env.reset(options={"index": index, "difficulty": difficulty})
+            graph, info = env.reset(options={"index": index // rollouts, "difficulty": difficulty})
             episode = SingleAgentEpisode(id_=str(index))
             episode.add_env_reset(observation=graph, infos=info)
             episodes.append(episode)

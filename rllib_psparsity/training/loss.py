@@ -49,7 +49,7 @@ class StepBatch:
             joined([step.unit_log_prob for step in steps]),
             numbers([step.recipe_log_prob for step in steps]),
             joined([step.advantage for step in steps]),
-            torch.as_tensor(np.stack([step.recipe_advantage for step in steps]), dtype=torch.float32, device=device),
+            numbers([step.recipe_advantage for step in steps]),
             joined([step.target for step in steps]),
         )
 
@@ -81,8 +81,7 @@ def ppo_loss(
     unit_gain = _clipped(
         log_prob.units - batch.unit_log_prob, actions.unit_advantage(batch.advantage), config.training.clip
     )
-    chance = torch.softmax(output.recipe_logits, dim=1)
-    recipe_gain = (chance * batch.recipe_advantage).sum(dim=1)
+    recipe_gain = _clipped(log_prob.recipe - batch.recipe_log_prob, batch.recipe_advantage, config.training.clip)
     counts = torch.tensor(
         [unit_gain.numel(), recipe_gain.numel(), value.numel()], dtype=torch.float64, device=value.device
     )

@@ -42,7 +42,7 @@ LEARNER_COLUMNS = (
 def episode_figures(episodes: Sequence[SingleAgentEpisode]) -> dict[str, float]:
     """Means over an iteration's episodes.
 
-    Work per digit (a geometric mean) and operator complexity are over the hierarchies that were finished; NaN if none was.
+    Work per digit (a geometric mean) and operator complexity are over the finished hierarchies; NaN if there is none.
     """
     returns = np.array([episode.get_return() for episode in episodes])
     ends = [episode.get_infos()[-1] for episode in episodes]

@@ -88,7 +88,7 @@ def test_a_mask_of_another_length_is_refused_and_changes_nothing():
 
 def test_a_problem_with_nothing_to_decide_is_refused():
     env = SparsifyEnv(tiny_config("environment.max_coarse=400"))
-    with pytest.raises(InputError, match=r"needs more than environment\.max_coarse = 400 for anything to be decided"):
+    with pytest.raises(InputError, match=r"needs more than environment\.max_coarse = 400; take larger sizes"):
         env.reset(options={"index": 0})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 import subprocess
@@ -149,7 +150,7 @@ def test_no_iteration_is_missing_or_double_and_counters_go_on(finished: Path):
     rows = pq.ParquetFile(finished / "metrics.parquet").read().to_pylist()
     assert [row["iteration"] for row in rows] == list(range(1, len(rows) + 1))
     assert [row["episodes"] for row in rows] == [6 * n for n in range(1, len(rows) + 1)]
-    assert all(a["seconds"] < b["seconds"] and a["env_steps"] < b["env_steps"] for a, b in zip(rows, rows[1:]))
+    assert all(a["seconds"] < b["seconds"] and a["env_steps"] < b["env_steps"] for a, b in itertools.pairwise(rows))
     assert newest_checkpoint(finished)[1] == len(rows)
     assert len(list((finished / "checkpoints").iterdir())) == 2, "checkpoint.keep"
     for name in ("config.json", "heldout.parquet", "strong_edges.png", "policy/policy.safetensors", "tensorboard"):

@@ -40,9 +40,9 @@ def random_steps(config: Config, network: SparsifierPolicy, seed: int = 0, sprea
                 decision,
                 (units + spread * rng.standard_normal(len(units))).astype(np.float32),
                 float(log_prob.recipe[0]) + spread * float(rng.standard_normal()),
-                rng.standard_normal(nodes).astype(np.float32),
-                float(rng.standard_normal()),
-                rng.standard_normal(nodes).astype(np.float32),
+                advantage=rng.standard_normal(nodes).astype(np.float32),
+                recipe_advantage=rng.standard_normal(len(config.policy.recipes)).astype(np.float32),
+                target=rng.standard_normal(nodes).astype(np.float32),
             )
         )
     return steps

@@ -248,7 +248,7 @@ def test_export_carries_the_learners_weights(build, tmp_path):
     victim = newest / "algorithm" / "algorithm_state.pkl"
     victim = victim if victim.exists() else next(path for path in (newest / "algorithm").rglob("*.pkl"))
     victim.write_bytes(victim.read_bytes()[:-1])
-    with pytest.raises(InputError, match="is damaged: .* is missing or differs from its checksum; name another one"):
+    with pytest.raises(InputError, match=r"is damaged: .* is missing or differs from its checksum; name another one"):
         export_policy(newest, tmp_path / "refused")
     export_policy(run_dir, tmp_path / "the one before")
     assert equal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -67,9 +68,13 @@ def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_curr
     path = save_checkpoint(alone, tmp_path, 1, keep=1)
 
     remote = build(tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}", "env_runners.count=1"))
-    remote.restore_from_path(str(path / "algorithm"))  # at once: the build's own weight sync is still in flight
+    # The runner is busy, and a weight sync waits behind that, as after a build on a slow machine.
+    group = remote.env_runner_group
+    group.foreach_env_runner_async(lambda runner: time.sleep(3.0), tag="busy")
+    group.sync_weights(from_worker_or_learner_group=remote.learner_group, inference_only=True)
+    remote.restore_from_path(str(path / "algorithm"))
     learner = remote.learner_group._learner.module[DEFAULT_MODULE_ID].unwrapped().network.state_dict()
-    (of_runner,) = remote.env_runner_group.foreach_env_runner(
+    (of_runner,) = group.foreach_env_runner(
         lambda runner: runner.module.unwrapped().network.state_dict(), local_env_runner=False
     )
     assert learner.keys() == of_runner.keys()
