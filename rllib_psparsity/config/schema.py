@@ -53,8 +53,8 @@ class ProblemsConfig(Section):
             FamilyConfig(family="anisotropic_diffusion_fe", weight=2.0),
             FamilyConfig(family="jump_diffusion", weight=1.0),
             FamilyConfig(family="unstructured_diffusion", weight=1.0, size=(20, 32)),
-        FamilyConfig(family="graph_laplacian", weight=1.0),
-        FamilyConfig(family="helmholtz_shifted", weight=1.0),
+            FamilyConfig(family="graph_laplacian", weight=1.0),
+            FamilyConfig(family="helmholtz_shifted", weight=1.0),
         ),
     )
     """The mix."""
@@ -69,7 +69,7 @@ class ProblemsConfig(Section):
 class RewardConfig(Section):
     """What an episode is paid for."""
 
-    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"] = "work_per_digit"
+    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"] = "pcg_iterations"
     """The measure of the hierarchy's quality."""
     shaping: bool = True
     """Pay every level by the change of the quality of the hierarchy truncated there (potential-based)."""
@@ -82,11 +82,11 @@ class RewardConfig(Section):
 class TemperatureConfig(Section):
     """Schedule of the softmax temperature, in sampling and in the log-probabilities."""
 
-    initial: float = Field(default=1.0, gt=0)
+    initial: float = Field(default=0.2, gt=0)
     """Temperature of the first iteration."""
     factor: float = Field(default=1.0, gt=0, le=1)
     """Multiplied in after every iteration."""
-    floor: float = Field(default=0.5, gt=0)
+    floor: float = Field(default=0.05, gt=0)
     """Never below this, unless `initial` is."""
 
 
@@ -119,27 +119,29 @@ class PolicyConfig(Section):
 class TrainingConfig(Section):
     """PPO on whole graphs."""
 
-    iterations: Positive = 60
+    iterations: Positive = 45
     """Iterations in all; `resume --set training.iterations=N` raises it."""
-    episodes_per_iteration: Positive = 64
+    episodes_per_iteration: Positive = 128
     """Episodes between two updates."""
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
     epochs: Positive = 2
     """Passes over the episodes of an iteration."""
-    minibatch_graphs: Positive = 64
+    minibatch_graphs: Positive = 96
     """Level graphs in a minibatch."""
     lr: float = Field(default=3e-3, gt=0)
-    """Learning rate of Adam."""
+    """Learning rate of Adam in the first iteration."""
+    lr_factor: float = Field(default=0.96, gt=0, le=1)
+    """Multiplied into `lr` after every iteration."""
     grad_clip: float | None = Field(default=5.0, gt=0)
     """Bound of the global gradient norm; null for none."""
-    entropy_coefficient: float = Field(default=0.02, ge=0)
+    entropy_coefficient: float = Field(default=0.002, ge=0)
     """Weight of the entropy of the edge decisions in the objective."""
-    recipe_entropy_coefficient: float = Field(default=0.02, ge=0)
+    recipe_entropy_coefficient: float = Field(default=0.1, ge=0)
     """Weight of the entropy of the recipe choice."""
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount from a level to the next; 1, since an episode ends by itself."""
-    lambda_: float = Field(default=0.7, ge=0, le=1, alias="lambda")
+    lambda_: float = Field(default=0.95, ge=0, le=1, alias="lambda")
     """Trace decay of the advantage estimate through the aggregation."""
     clip: float = Field(default=0.2, gt=0)
     """PPO's bound on the probability ratio of a single decision."""

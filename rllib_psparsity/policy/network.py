@@ -97,7 +97,7 @@ class SparsifierPolicy(nn.Module):
         self.encoder = encoder()
         self.prior = ClassicalPrior(self.menu)
         self.edge_head = EdgeHead(edge_dim, width, recipes)
-        self.recipe_head = _small_mlp(2 * width + edge_dim, width, recipes)
+        self.recipe_head = _small_mlp(2 * width + 2 * edge_dim + recipes, 2 * width, recipes)
         self.value_encoder = encoder() if config.separate_value_trunk else None
         self.value_head = _small_mlp(width, width, 1 + recipes)
         self.register_buffer("temperature", torch.tensor(config.temperature.initial, dtype=torch.float32))
@@ -106,9 +106,10 @@ class SparsifierPolicy(nn.Module):
 
     def forward(self, batch: GraphBatch, with_value: bool) -> PolicyOutput:
         h = self.encoder(batch)
+        prior = self.prior(batch.edge_features)
         edge_logits = self.edge_head(h, batch)
-        edge_logits += self.prior(batch.edge_features)
-        recipe_logits = self.recipe_head(_pooled(h, batch))
+        edge_logits += prior
+        recipe_logits = self.recipe_head(_pooled(h, prior, batch))
         return PolicyOutput(
             edge_logits / self.temperature,
             self._allowed(recipe_logits / self.temperature, batch),
@@ -135,7 +136,7 @@ class SparsifierPolicy(nn.Module):
         }
 
     def _values(self, h: Tensor, batch: GraphBatch) -> Tensor:
-        """A value of the node and a deviation for each recipe: what recipes have in common is learned from all of them."""
+        """The node's value and a deviation for each recipe: what recipes have in common is learned from all."""
         out = self.value_head(h if self.value_encoder is None else self.value_encoder(batch))
         return out[:, :1] + out[:, 1:]
 
@@ -168,15 +169,22 @@ class EdgeHead(nn.Module):
         return self.out(F.relu(hidden, inplace=True))
 
 
-def _pooled(h: Tensor, batch: GraphBatch) -> Tensor:
-    """(G, 2 width + F_e): mean and maximum of h over each graph's nodes, mean of its edge features, 0 without edges."""
+def _pooled(h: Tensor, prior: Tensor, batch: GraphBatch) -> Tensor:
+    """(G, 2 width + 2 F_e + R): what a recipe is chosen by.
+
+    Mean and maximum of h over each graph's nodes, mean and deviation of its edge features, and the share of edges that
+    each recipe's prior holds for strong, which foretells how fast it coarsens; 0 without edges.
+    """
     per_node = h.split(batch.num_nodes.tolist())
-    per_edge = batch.edge_features.split(batch.num_edges.tolist())
+    edge = torch.cat([batch.edge_features, batch.edge_features.square(), prior.detach().sigmoid()], dim=1)
+    per_edge = edge.split(batch.num_edges.tolist())
     # A loop over graphs: four times faster than adding up rows by index, and in a fixed order.
     mean = torch.stack([part.mean(0) for part in per_node])
     largest = torch.stack([part.amax(0) for part in per_node])
     edge_mean = torch.stack([part.sum(0) for part in per_edge]) / batch.num_edges.clamp_min(1)[:, None]
-    return torch.cat([mean, largest, edge_mean], dim=1)
+    features = batch.edge_features.shape[1]
+    first, second, strong = edge_mean.split([features, features, prior.shape[1]], dim=1)
+    return torch.cat([mean, largest, first, (second - first.square()).clamp_min(0).sqrt(), strong], dim=1)
 
 
 def _small_mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:

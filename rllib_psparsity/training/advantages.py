@@ -5,11 +5,15 @@ node a(i) is paid. With V_l(i) the value of node i, before the recipe is known, 
 V = sum_m pi(m) Q(., m):
 
     G_l(i)      = r_l(i) + gamma ((1 - lambda) V_{l+1}(a(i)) + lambda G_{l+1}(a(i)))
-    edge adv.   = G_l(i) - Q_l(i, m)        the recipe's own merit is taken out, which halves the noise on edges
-    recipe adv. = mean_i (G_l(i) - V_l(i)), or against other episodes of the same problem where there are any
+    edge adv.   = G_l(i) - Q_l(i, m)        the recipe's own merit is taken out
 
 The episode ends with G = r. This is GAE (Schulman et al. 2016, eq. 16) with the next state of node i being its coarse
 node; nodes that the coarse level does not see have no next state.
+
+The recipe is judged by the level's own rewards to go, without a bootstrap: a hierarchy cut below the level and solved
+exactly there looks the better the more work it leaves to the levels below, and a value that is still learning does not
+know that. With bootstrapped returns the recipe head settled on the recipe with the dearest coarse levels. Its baseline
+is the mean over other episodes of the same problem, or the value where there are none.
 """
 
 from __future__ import annotations
@@ -38,9 +42,10 @@ class Step:
     recipe_log_prob : float
     advantage : (N,) float32, of the mask by node, normalised over the batch
     recipe_advantage : float, normalised over the batch
+    reward_to_go : float, sum of the (discounted) rewards from this level on
     target : (N,) float32, what the value of the chosen recipe is fitted to
 
-    The last three are filled in by `HierarchicalGAE`.
+    The last four are filled in by `HierarchicalGAE`.
     """
 
     graph: LevelGraph
@@ -86,6 +91,16 @@ def hierarchical_returns(
         returns.append(G)
         following = (1.0 - lambda_) * value.astype(np.float64) + lambda_ * G
     return returns[::-1]
+
+
+def rewards_to_go(outcomes: Sequence[LevelOutcome], gamma: float) -> list[float]:
+    """Discounted sum of the rewards from each of the L steps on; a step's reward is the mean of its credits."""
+    sums: list[float] = []
+    rest = 0.0
+    for outcome in reversed(outcomes):
+        rest = float(outcome.credit.mean()) + gamma * rest
+        sums.append(rest)
+    return sums[::-1]
 
 
 def moments(arrays: Sequence[np.ndarray]) -> np.ndarray:

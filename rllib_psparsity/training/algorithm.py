@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from typing import Any
 
 import ray
@@ -95,7 +96,7 @@ class SparsifyPPO(PPO):
             # One shard has nothing to equalise, and the local learner takes the list as it is.
             episodes_or_refs = {"episodes": episodes} if learners == 0 else {"episodes_refs": [ray.put(episodes)]}
             return self.learner_group.update(**episodes_or_refs, **arguments)
-        shards = balanced_shards(episodes, learners)
+        shards = balanced_shards(episodes, learners, training.rollouts_per_problem)
         steps = max(sum(len(episode) for episode in shard) for shard in shards)
         # Learners that disagreed on the number of updates would wait for each other for ever.
         arguments["num_total_minibatches"] = math.ceil(training.epochs * steps / training.minibatch_graphs)
@@ -137,20 +138,26 @@ def _wait(runner: Any) -> None:
     """Answered once everything asked for before has been done."""
 
 
-def balanced_shards(episodes: list[SingleAgentEpisode], count: int) -> list[list[SingleAgentEpisode]]:
+def balanced_shards(
+    episodes: list[SingleAgentEpisode], count: int, rollouts: int = 1
+) -> list[list[SingleAgentEpisode]]:
     """Whole episodes in `count` shards of nearly equal numbers of nodes, none of them empty.
 
-    RLlib's own sharding cuts episodes to equal lengths, which would break the flow of credit from level to level.
+    RLlib's own sharding cuts episodes to equal lengths, which would break the flow of credit from level to level. The
+    `rollouts` of a problem stay together, since they are each other's baseline, unless there are too few problems.
     """
     if len(episodes) < count:
         raise RuntimeError(
             f"{len(episodes)} episodes cannot be shared by {count} learners; raise training.episodes_per_iteration"
         )
-    nodes = [sum(graph.num_nodes for graph in episode.get_observations()) for episode in episodes]
+    groups = [list(group) for _, group in groupby(episodes, lambda episode: int(episode.id_) // rollouts)]
+    if len(groups) < count:
+        groups = [[episode] for episode in episodes]
+    nodes = [sum(graph.num_nodes for episode in group for graph in episode.get_observations()) for group in groups]
     shards: list[list[SingleAgentEpisode]] = [[] for _ in range(count)]
     load = [0] * count
-    for k in sorted(range(len(episodes)), key=lambda k: -nodes[k]):
+    for k in sorted(range(len(groups)), key=lambda k: -nodes[k]):
         lightest = load.index(min(load))
-        shards[lightest].append(episodes[k])
+        shards[lightest].extend(groups[k])
         load[lightest] += nodes[k]
     return shards

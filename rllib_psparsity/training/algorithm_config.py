@@ -21,6 +21,9 @@ UNBOUNDED = 10**9
 """Of RLlib's own batch size, which plays no part: an iteration is a number of episodes."""
 
 
+RESTORE_TIMEOUT_SECONDS = 20.0
+
+
 class SparsifyPPOConfig(PPOConfig):
     """RLlib's side of a run; everything that is ours stays in `run_config`, the project's own config."""
 
@@ -38,6 +41,8 @@ class SparsifyPPOConfig(PPOConfig):
         self.use_kl_loss = False
         self.train_batch_size_per_learner = UNBOUNDED
         self.restart_failed_env_runners = True
+        # RLlib would wait half an hour for a runner that comes back, and the other runners with it.
+        self.env_runner_restore_timeout_s = RESTORE_TIMEOUT_SECONDS
         self.torch_skip_nan_gradients = True
         self.apply_run(self.run_config)
 

@@ -16,7 +16,14 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.policy.actions import DecisionBatch, make_actions
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.training.advantages import LevelOutcome, Step, hierarchical_returns, mean_and_std, moments
+from rllib_psparsity.training.advantages import (
+    LevelOutcome,
+    Step,
+    hierarchical_returns,
+    mean_and_std,
+    moments,
+    rewards_to_go,
+)
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
 
 UNIT_LOG_PROB = "unit_log_prob"
@@ -90,14 +97,13 @@ class HierarchicalGAE(ConnectorV2):
             outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
             V, Q = zip(*(next(values) for _ in of_episode), strict=True)
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
-            to_go = 0.0
-            for step, outcome in zip(reversed(of_episode), reversed(outcomes), strict=True):
-                step.reward_to_go = to_go = float(outcome.credit.mean()) + self.config.training.gamma * to_go
-            for step, G, v, q in zip(of_episode, returns, V, Q, strict=True):
+            to_go = rewards_to_go(outcomes, self.config.training.gamma)
+            for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
                 chosen = q[:, step.decision.recipe]
                 step.target = G.astype(np.float32)
                 step.advantage = (G - chosen).astype(np.float32)
-                step.recipe_advantage = step.reward_to_go - float(v.mean())
+                step.reward_to_go = rest
+                step.recipe_advantage = rest - float(v.mean())
         self._compare_siblings(episodes, steps_of)
         self._normalise(steps, metrics)
         return {DEFAULT_MODULE_ID: {STEPS: objects(steps)}}

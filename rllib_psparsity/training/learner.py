@@ -70,10 +70,13 @@ class SparsifyLearner(PPOTorchLearner):
         super().after_gradient_based_update(timesteps=timesteps)
         means = {name: float(np.mean(values)) for name, values in self._figures.items()}
         means["updates"] = float(len(self._figures["grad_norm"]))
-        means["learning_rate"] = float(self.get_optimizer(DEFAULT_MODULE_ID).param_groups[0]["lr"])
+        (group,) = self.get_optimizer(DEFAULT_MODULE_ID).param_groups
+        means["learning_rate"] = float(group["lr"])
         means["temperature"] = float(self._network.temperature)
         self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
-        # For the next iteration: the buffer goes to the env runners with the weights, and they sample at it.
+        # For the next iteration. The rate is in the optimizer's state and so in the checkpoint; the temperature is a
+        # buffer that goes to the env runners with the weights, so they sample at it.
+        group["lr"] = self._run.training.lr * self._run.training.lr_factor**self._iteration
         self._network.temperature.fill_(temperature(self._run.policy.temperature, self._iteration))
 
     @property

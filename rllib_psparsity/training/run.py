@@ -102,9 +102,7 @@ def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint:
 def _local_ray(config: Config) -> Iterator[None]:
     """Join the cluster that the environment names (as in a submitted job), or start a Ray of our own."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Else every start prints warnings that are known to be harmless over the table (Ray issue 53727, and RLlib's notice
-    # that it runs on its new API); what really fails is raised.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # RLlib warns at every start that it runs on its new API, as it is meant to.
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if os.environ.get("RAY_ADDRESS"):

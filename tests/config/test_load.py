@@ -50,7 +50,7 @@ def test_lists_are_replaced_whole_and_mappings_merged(tmp_path: Path) -> None:
     config = load_config(path)
     assert [family.family for family in config.problems.families] == ["elasticity"]
     assert config.policy.temperature.floor == 0.1
-    assert config.policy.temperature.initial == 1.0
+    assert config.policy.temperature.initial == 0.2
     assert config.problems.heldout_problems == Config().problems.heldout_problems
 
 
@@ -144,13 +144,13 @@ def test_a_list_can_be_set_whole() -> None:
             "--set training.lr.x.y: training.lr is a single value and holds no keys; set training.lr itself",
         ),
         (
-            ["problems.families.4.weight=1"],
-            "--set problems.families.4.weight: '4' is no element of problems.families, which has 4; "
+            ["problems.families.9.weight=1"],
+            "--set problems.families.9.weight: '9' is no element of problems.families, which has 6; "
             "name one by its number from 0, or set problems.families as a whole",
         ),
         (
             ["policy.recipes.first=1"],
-            "--set policy.recipes.first: 'first' is no element of policy.recipes, which has 6; "
+            "--set policy.recipes.first: 'first' is no element of policy.recipes, which has 5; "
             "name one by its number from 0, or set policy.recipes as a whole",
         ),
         (["seed=[1"], "--set 'seed=[1', line 1: expected ',' or ']', but got '<stream end>'; correct the YAML there"),

@@ -28,6 +28,7 @@ def tiny_config(*overrides: str) -> Config:
             "policy.width=8",
             "policy.layers=1",
             "training.episodes_per_iteration=6",
+            "training.rollouts_per_problem=1",
             "training.minibatch_graphs=8",
             "env_runners.count=0",
             "env_runners.episodes_per_chunk=3",

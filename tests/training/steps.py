@@ -41,7 +41,7 @@ def random_steps(config: Config, network: SparsifierPolicy, seed: int = 0, sprea
                 (units + spread * rng.standard_normal(len(units))).astype(np.float32),
                 float(log_prob.recipe[0]) + spread * float(rng.standard_normal()),
                 advantage=rng.standard_normal(nodes).astype(np.float32),
-                recipe_advantage=rng.standard_normal(len(config.policy.recipes)).astype(np.float32),
+                recipe_advantage=float(rng.standard_normal()),
                 target=rng.standard_normal(nodes).astype(np.float32),
             )
         )

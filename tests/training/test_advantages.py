@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns, mean_and_std, moments
+from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns, mean_and_std, moments, rewards_to_go
 
 
 def random_tree(seed: int) -> tuple[list[LevelOutcome], list[np.ndarray]]:
@@ -76,6 +76,16 @@ def test_the_limits_of_lambda():
             strict=True,
         ):
             assert np.array_equal(a, b), "sampled returns know no values"
+
+
+def test_rewards_to_go_are_discounted_means_of_credits():
+    for seed in range(6):
+        outcomes, _ = random_tree(seed)
+        rewards = [float(np.mean(outcome.credit, dtype=float)) for outcome in outcomes]
+        expected = [
+            sum(0.9 ** (t - start) * rewards[t] for t in range(start, len(rewards))) for start in range(len(rewards))
+        ]
+        assert rewards_to_go(outcomes, 0.9) == pytest.approx(expected, abs=1e-6)
 
 
 def test_inputs_stay_as_they_were_and_may_be_read_only():

@@ -45,6 +45,7 @@ def equal(a, b) -> bool:
 def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
     config = tiny_config(
         "seed=3",
+        "training.rollouts_per_problem=4",
         "training.minibatch_graphs=5",
         "reward.normalise=true",
         "policy.temperature={initial: 1.0, factor: 0.9, floor: 0.5}",
@@ -203,6 +204,12 @@ def test_shards_are_whole_episodes_balanced_by_nodes():
         assert all(any(episode is other for other in episodes) for shard in shards for episode in shard)
         largest = max(nodes([episode]) for episode in episodes)
         assert max(map(nodes, shards)) - min(map(nodes, shards)) <= largest
+    for rollouts, count in ((3, 2), (4, 3), (6, 2)):  # siblings stay together
+        shards = balanced_shards(episodes, count, rollouts)
+        assert all(shards) and sum(map(len, shards)) == 11
+        problems = [{int(episode.id_) // rollouts for episode in shard} for shard in shards]
+        assert sum(map(len, problems)) == len(set().union(*problems))
+    assert all(balanced_shards(episodes, 3, 11)), "one problem for three learners: siblings part"
     with pytest.raises(RuntimeError) as error:
         balanced_shards(episodes[:1], 2)
     assert str(error.value) == ("1 episodes cannot be shared by 2 learners; raise training.episodes_per_iteration")

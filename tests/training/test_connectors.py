@@ -50,11 +50,12 @@ def connected(config, runner, episodes):
 
 
 def by_hand(config, runner, episodes):
-    """(G, G - Q of the chosen recipe, mean of G - V, mean of Q - V by recipe) of every step, one graph at a time."""
+    """(G, G - Q of the chosen recipe, rewards to go, mean of V) of every step, one graph at a time."""
     network = runner.module.unwrapped().network
+    gamma = config.training.gamma
     out = []
     for episode in episodes:
-        V, Q, merits = [], [], []
+        V, Q = [], []
         for step in range(len(episode)):
             with torch.no_grad():
                 output = network(GraphBatch.from_graphs([episode.get_observations(step)]), with_value=True)
@@ -62,10 +63,11 @@ def by_hand(config, runner, episodes):
             values = output.node_values.numpy()
             V.append(np.array([sum(c * q for c, q in zip(chances, row, strict=True)) for row in values]))
             Q.append(values[:, episode.get_actions(step).recipe])
-            merits.append([float(np.mean(values[:, recipe] - V[-1])) for recipe in range(values.shape[1])])
         outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in episode.get_infos()[1:]]
-        returns = hierarchical_returns(outcomes, V, config.training.gamma, config.training.lambda_)
-        out += [(G, G - q, float(np.mean(G - v)), m) for G, v, q, m in zip(returns, V, Q, merits, strict=True)]
+        returns = hierarchical_returns(outcomes, V, gamma, config.training.lambda_)
+        rewards = episode.get_rewards()
+        to_go = [sum(gamma ** (t - s) * rewards[t] for t in range(s, len(rewards))) for s in range(len(rewards))]
+        out += [(G, G - q, rest, v.mean()) for G, v, q, rest in zip(returns, V, Q, to_go, strict=True)]
     return out
 
 
@@ -74,21 +76,41 @@ def test_advantages_are_normalised_over_the_batch(sampled):
     steps, figures = connected(config, runner, episodes)
     assert len(steps) == sum(len(episode) for episode in episodes)
     advantages = np.concatenate([step.advantage for step in steps]).astype(float)
+    recipes = np.array([step.recipe_advantage for step in steps])
     assert abs(advantages.mean()) < 1e-5 and advantages.std() == pytest.approx(1.0, abs=1e-4)
+    assert abs(recipes.mean()) < 1e-5 and recipes.std() == pytest.approx(1.0, abs=1e-4)
 
     expected = by_hand(config, runner, episodes)
     residuals = np.concatenate([residual for _, residual, _, _ in expected])
     targets = np.concatenate([G for G, _, _, _ in expected])
-    surprises = np.array([surprise for _, _, surprise, _ in expected])
-    for step, (G, residual, _, merits) in zip(steps, expected, strict=True):
+    merits = np.array([rest - value for _, _, rest, value in expected])  # nobody else had the same problem
+    for step, merit, (G, residual, rest, _) in zip(steps, merits, expected, strict=True):
         assert step.target == pytest.approx(G, abs=1e-5) and step.target.dtype == np.float32
+        assert step.reward_to_go == pytest.approx(rest, abs=1e-5)
         assert step.advantage == pytest.approx((residual - residuals.mean()) / residuals.std(), abs=1e-4)
-        assert step.recipe_advantage == pytest.approx(np.array(merits) / surprises.std(), rel=1e-3, abs=1e-4)
-        assert step.recipe_advantage.dtype == np.float32
+        assert step.recipe_advantage == pytest.approx((merit - merits.mean()) / merits.std(), abs=1e-4)
     assert figures["explained_variance"] == pytest.approx(1.0 - residuals.var() / targets.var(), abs=1e-4)
     assert abs(figures["explained_variance"]) > 0.01, "values too small to tell"
     assert figures["advantage_std"] == pytest.approx(residuals.std(), rel=1e-4)
-    assert figures["recipe_advantage_std"] == pytest.approx(surprises.std(), rel=1e-4)
+    assert figures["recipe_advantage_std"] == pytest.approx(merits.std(), rel=1e-4)
+
+
+def test_recipes_are_compared_with_those_of_the_same_problem():
+    """Episodes 0, 1 and 2 share problem 0, episodes 3 and 4 problem 1, and episode 8 has problem 2 to itself."""
+    config = tiny_config("training.rollouts_per_problem=3", "training.gamma=0.9")
+    runner = local_runner(config)
+    indices = [0, 1, 2, 3, 4, 8]
+    episodes = runner.sample(indices=indices)
+    steps, _ = connected(config, runner, episodes)
+    expected = by_hand(config, runner, episodes)
+    where = [(index // 3, level) for index, e in zip(indices, episodes, strict=True) for level in range(len(e))]
+    merits = []
+    for k, (_, _, rest, value) in enumerate(expected):
+        others = [expected[n][2] for n in range(len(where)) if n != k and where[n] == where[k]]
+        merits.append(rest - (sum(others) / len(others) if others else value))
+    merits = np.array(merits)
+    actual = np.array([step.recipe_advantage for step in steps])
+    assert actual == pytest.approx((merits - merits.mean()) / merits.std(), abs=1e-4)
 
 
 def test_steps_are_those_of_the_episodes(sampled):

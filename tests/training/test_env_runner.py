@@ -53,6 +53,16 @@ def test_draws_differ_between_episodes_of_one_problem():
     assert not np.array_equal(a.get_actions(0).edge_is_strong, b.get_actions(0).edge_is_strong)
 
 
+def test_rollouts_of_a_problem_differ_in_their_draws_only():
+    runner = local_runner(tiny_config("training.rollouts_per_problem=2"))
+    plain = local_runner(tiny_config()).sample(indices=[0, 1])
+    episodes = runner.sample(indices=[0, 1, 2, 3])
+    graphs = [episode.get_observations(0).edge_features for episode in episodes]
+    for k in range(4):
+        assert np.array_equal(graphs[k], plain[k // 2].get_observations(0).edge_features)
+    assert not np.array_equal(episodes[0].get_actions(0).edge_is_strong, episodes[1].get_actions(0).edge_is_strong)
+
+
 def test_difficulty_reaches_the_problems():
     runner = local_runner(tiny_config())
     easy, hard = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -71,7 +70,9 @@ def reference(config, network, steps, coefficient) -> tuple[float, dict[str, flo
             unit_gains.append(clipped(log_prob - old, advantage, training.clip))
             unit_entropies.append(entropy)
         chances = softmax(output.recipe_logits[0].double().tolist())
-        recipe_gains.append(sum(p * a for p, a in zip(chances, step.recipe_advantage, strict=True)))
+        recipe_gains.append(
+            clipped(math.log(chances[recipe]) - step.recipe_log_prob, step.recipe_advantage, training.clip)
+        )
         recipe_entropies.append(entropy_of(chances))
         values = output.node_values[:, recipe].tolist()
         errors += [(v - g) ** 2 for v, g in zip(values, step.target, strict=True)]
@@ -168,13 +169,13 @@ def test_a_ratio_beyond_the_clip_has_no_gradient(action, better):
     sign = 1.0 if better else -1.0
 
     def moved(by: float) -> torch.Tensor:
-        for step, unit_log_prob in zip(steps, units, strict=True):
-            step.unit_log_prob = unit_log_prob - by
+        for step, unit_log_prob, recipe_log_prob in zip(steps, units, recipes, strict=True):
+            step.unit_log_prob, step.recipe_log_prob = unit_log_prob - by, recipe_log_prob - by
             step.advantage = abs(step.advantage) * sign
-            step.recipe_advantage = np.zeros_like(step.recipe_advantage)
+            step.recipe_advantage = abs(step.recipe_advantage) * sign
         return gradient(config, network, steps, 0.0)
 
-    units = [step.unit_log_prob for step in steps]
+    units, recipes = [step.unit_log_prob for step in steps], [step.recipe_log_prob for step in steps]
     assert moved(sign * 0.5).abs().max() == 0.0
     assert moved(sign * 0.01).abs().max() > 1e-4
     assert moved(-sign * 0.5).abs().max() > 1e-4, "a change for the worse must be taken back"

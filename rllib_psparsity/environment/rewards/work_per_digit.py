@@ -1,4 +1,4 @@
-"""Minus the logarithm of the work per digit: the default reward."""
+"""Minus the logarithm of the work per digit, from the V-cycle's asymptotic rate: the cheaper measure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class WorkPerDigit:
         sigma = (1 - sqrt(1 - rho)) / (1 + sqrt(1 - rho)),   digits = -log10(sigma)
 
     (Saad, Iterative Methods for Sparse Linear Systems, 2003, eq. 6.128). With the acceleration left out, the reward
-    would weigh convergence against work as nobody runs it: over 224 hierarchies its spread against the measured work
-    per digit of PCG is 0.31 in the logarithm, and 0.08 with it (`benchmarks/reward_fidelity.py`).
+    would weigh convergence against work as nobody runs it: over 216 hierarchies its spread against the measured work
+    per digit of PCG is 0.18 in the logarithm, and 0.07 with it (`benchmarks/reward_fidelity.py`).
     """
 
     floor = -float(np.log(FAILED_WORK_PER_DIGIT))
