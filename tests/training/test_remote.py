@@ -113,7 +113,7 @@ def test_sampling_gives_up_when_nobody_answers(monkeypatch):
 
 def test_two_learners_update_as_one(build):
     """Every episode is one step here, so a minibatch is all of a shard, and the union of both is all of the batch."""
-    common = ("environment.max_levels=2", "training.epochs=1", "training.lr=1e-3", "training.rollouts_per_problem=3")
+    common = ("seed=2", "environment.max_levels=2", "training.epochs=1", "training.rollouts_per_problem=3")
     one = build(tiny_config(*common, "training.minibatch_graphs=6"))
     two = build(tiny_config(*common, "training.minibatch_graphs=3", "learner.count=2"))
     sizes = []
