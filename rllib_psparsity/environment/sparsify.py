@@ -14,7 +14,7 @@ from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.credit import node_credit
 from rllib_psparsity.environment.rewards import make_reward
-from rllib_psparsity.environment.rewards.work_per_digit import WorkPerDigit
+from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
 from rllib_psparsity.environment.spaces import DecisionSpace, GraphSpace
 from rllib_psparsity.errors import InputError, SetupFailure
 from rllib_psparsity.graph.level_graph import LevelGraph
@@ -51,8 +51,8 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         same on every machine; without options, one drawn with the environment's own seed.
 
     After every step ``info`` holds ``credit`` and ``aggregates`` (N,) int32, the coarse node of every node (-1: none),
-    along which returns flow; after the last also ``end``, ``operator_complexity`` and ``work_per_digit``, which is
-    measured whatever the reward is (NaN for a failed set-up).
+    along which returns flow; after the last also ``end``, ``operator_complexity`` and ``work_per_digit``, by real
+    solves whatever the reward is (NaN for a failed set-up).
     """
 
     metadata = {"render_modes": []}
@@ -62,7 +62,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         self.menu = parse_menu(config.policy.recipes)
         self.problems = ProblemDistribution(config.problems, config.seed)
         self.reward = make_reward(config.reward)
-        self._work_per_digit = WorkPerDigit(config.reward.vectors)
+        self._solves = PCGIterations(config.reward.vectors)
         self.observation_space = GraphSpace()
         self.action_space = DecisionSpace(len(self.menu))
         self.problem: Problem | None = None
@@ -146,6 +146,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             hierarchy.end, hierarchy.failure = "failed", "the V-cycle's measure is not finite"
             return self._pay_failure(fine.num_nodes)
         reward = (quality.value if last else self.config.training.gamma * quality.value) - self._potential
+        self._quality = quality.value
         if self.config.reward.shaping:
             self._potential = quality.value
         credit = np.full(fine.num_nodes, reward, dtype=np.float32)
@@ -161,9 +162,12 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         work = float("nan")
         if not hierarchy.failed:
             assert self._cycle is not None
-            with np.errstate(all="ignore"):
-                measured = self._work_per_digit.quality(hierarchy, self._cycle, np.random.default_rng(self._seed))
-            work = float(np.exp(-measured.value))
+            value = self._quality
+            if not isinstance(self.reward, PCGIterations):
+                with np.errstate(all="ignore"):
+                    rng = np.random.default_rng(self._seed)
+                    value = self._solves.quality(hierarchy, self._cycle, rng).value
+            work = float(np.exp(-value))
         return {
             "end": hierarchy.end,
             "operator_complexity": hierarchy.operator_complexity,

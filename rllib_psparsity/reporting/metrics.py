@@ -45,7 +45,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "work_per_digit_mean",
         "matrix products per digit",
-        "mean over this iteration's finished hierarchies of the work that gains one decimal digit, asymptotically",
+        "geometric mean over this iteration's finished hierarchies of the work that gains a digit in real solves",
         "lower",
     ),
     Metric("operator_complexity_mean", "1", "mean of sum of nnz(A_l) / nnz(A_0) over finished hierarchies", "lower"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.training.connectors import RNGS
 
 SAMPLING = 3
@@ -96,6 +98,14 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
 
 def sample_chunk(
     runner: Any, chunk: int, indices: Sequence[int], difficulty: float
-) -> tuple[int, list[SingleAgentEpisode], dict[str, Any]]:
-    """What a `SparsifyEnvRunner` is asked for: the chunk's number, its episodes, and the runner's metrics."""
-    return chunk, runner.sample(indices=indices, difficulty=difficulty), runner.get_metrics()
+) -> tuple[int, list[SingleAgentEpisode] | Exception, dict[str, Any]]:
+    """What a `SparsifyEnvRunner` is asked for: the chunk's number, its episodes, and the runner's metrics.
+
+    An exception takes the place of the episodes: a runner that raised one would look lost, and be asked again.
+    """
+    try:
+        return chunk, runner.sample(indices=indices, difficulty=difficulty), runner.get_metrics()
+    except InputError as error:
+        return chunk, error, {}
+    except Exception:
+        return chunk, RuntimeError(f"an env runner failed\n{traceback.format_exc()}"), {}

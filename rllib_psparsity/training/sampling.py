@@ -41,12 +41,12 @@ def sample_episodes(
 
     Returns
     -------
-    The episodes, and the runners' metrics, one a chunk.
+    The episodes, and the runners' metrics, one a chunk. What an episode raised is raised here.
     """
     chunks = [list(indices[start : start + chunk_size]) for start in range(0, len(indices), chunk_size)]
     if group.num_remote_workers() == 0:
         runner = group.local_env_runner
-        results = {k: sample_chunk(runner, k, chunk, difficulty)[1:] for k, chunk in enumerate(chunks)}
+        results = {k: _checked(*sample_chunk(runner, k, chunk, difficulty)[1:]) for k, chunk in enumerate(chunks)}
     else:
         results = _sample_remotely(group, chunks, difficulty, restore)
     ordered = [results[k] for k in range(len(chunks))]
@@ -76,7 +76,7 @@ def _sample_remotely(
         for worker, (k, episodes, metrics) in group.fetch_ready_async_reqs(tags=TAG, timeout_seconds=0.05):
             if busy.get(worker) == k:
                 del busy[worker]
-            results.setdefault(k, (episodes, metrics))
+            results.setdefault(k, _checked(episodes, metrics))
             last_progress = time.monotonic()
         now = time.monotonic()
         if now - last_progress > PATIENCE_SECONDS:
@@ -88,3 +88,11 @@ def _sample_remotely(
             restore()
             last_restore = now
     return results
+
+
+def _checked(
+    episodes: list[SingleAgentEpisode] | Exception, metrics: dict[str, Any]
+) -> tuple[list[SingleAgentEpisode], dict[str, Any]]:
+    if isinstance(episodes, Exception):
+        raise episodes
+    return episodes, metrics

@@ -46,6 +46,7 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
     config = tiny_config(
         "seed=3",
         "training.rollouts_per_problem=4",
+        "training.lr_factor=0.8",
         "training.minibatch_graphs=5",
         "reward.normalise=true",
         "policy.temperature={initial: 1.0, factor: 0.9, floor: 0.5}",
@@ -55,6 +56,7 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
     expected, results = train(unbroken, 4)
     assert [result[EPISODES]["difficulty"] for result in results] == [0.0, 0.25, 0.5, 0.75]
     assert [row["temperature"] for row in expected] == pytest.approx([1.0, 0.9, 0.81, 0.729])
+    assert [row["learning_rate"] for row in expected] == pytest.approx([3e-3 * 0.8**k for k in range(4)])
     assert expected[0]["reward_mean"] != expected[2]["reward_mean"]
 
     first = build(config)

@@ -72,6 +72,14 @@ def test_difficulty_reaches_the_problems():
     assert easy == [100] * 4 and max(hard) > 100
 
 
+def test_a_chunk_that_fails_says_where(monkeypatch):
+    runner = local_runner(tiny_config())
+    monkeypatch.setattr(SparsifyEnv, "step", lambda self, action: 1 // 0)
+    number, error, metrics = sample_chunk(runner, 3, [0], 1.0)
+    assert number == 3 and metrics == {} and isinstance(error, RuntimeError)
+    assert str(error).startswith("an env runner failed\nTraceback") and "ZeroDivisionError" in str(error)
+
+
 def test_without_exploration_the_mode_is_taken():
     config = tiny_config()
     runner = local_runner(config)

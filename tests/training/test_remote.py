@@ -11,6 +11,7 @@ import ray
 import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.training import sampling
 from rllib_psparsity.training.checkpoint import save_checkpoint
 from rllib_psparsity.training.env_runner import sample_chunk
@@ -88,6 +89,20 @@ def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_curr
     assert (tmp_path / "dead").exists()
     assert theirs == ours
     assert remote.episodes_started == alone.episodes_started == 18
+
+
+@pytest.mark.parametrize("runners", [0, 1])
+def test_an_error_in_an_episode_is_raised_and_not_tried_again(build, runners):
+    """Some of these problems have nothing to decide, which nobody could know before they are drawn."""
+    algorithm = build(
+        tiny_config(
+            "problems.families=[{family: anisotropic_diffusion_fd, size: [4, 14]}]",
+            "environment.max_coarse=60",
+            f"env_runners.count={runners}",
+        )
+    )
+    with pytest.raises(InputError, match=r"needs more than environment\.max_coarse = 60; take larger sizes"):
+        algorithm.train()
 
 
 def test_sampling_gives_up_when_nobody_answers(monkeypatch):
