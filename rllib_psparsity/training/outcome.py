@@ -109,7 +109,7 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         )
     write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": " ".join(sys.argv)})
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
-    _draw(config, problems[0], arms, rows, run_dir / PICTURE)
+    _draw(problems, arms, rows, run_dir / PICTURE)
     console.print(
         f"policy: {run_dir / POLICY} | comparison: {run_dir / RESULTS} | picture: {run_dir / PICTURE} | "
         f"curves: psparsity diagnose {run_dir}",
@@ -117,19 +117,22 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
     )
 
 
-def _draw(config: Config, problem: Problem, arms: dict[str, Any], rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """The finest level's strong edges by the prior alone and by the trained policy, and the reward curve."""
-    graph = level_graph(problem.A, problem.B, 0)
+def _draw(problems: Sequence[Problem], arms: dict[str, Any], rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The reward curve, and the strong edges by the prior alone and by the trained policy on the finest level of the
+    problem where they differ most."""
+    graphs = [level_graph(problem.A, problem.B, 0) for problem in problems]
+    before, after = ([arms[name](graph).edge_is_strong for graph in graphs] for name in (PRIOR_ALONE, TRAINED_POLICY))
+    most = int(np.argmax([np.mean(one != other) for one, other in zip(before, after, strict=True)]))
     figure = edges_figure(
-        graph.edge_index,
-        _coordinates(graph),
-        arms[PRIOR_ALONE](graph).edge_is_strong,
-        arms[TRAINED_POLICY](graph).edge_is_strong,
+        graphs[most].edge_index,
+        _coordinates(graphs[most]),
+        before[most],
+        after[most],
         (PRIOR_ALONE, TRAINED_POLICY),
         [row["reward_mean"] for row in rows],
     )
-    figure.suptitle(problem.name)
-    figure.savefig(path, dpi=130)
+    figure.suptitle(f"{problems[most].name}, the held-out problem where the two differ most")
+    figure.savefig(path, dpi=100)
 
 
 def _coordinates(graph: LevelGraph) -> np.ndarray:
