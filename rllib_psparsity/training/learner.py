@@ -36,6 +36,10 @@ class SparsifyLearner(PPOTorchLearner):
         super().before_gradient_based_update(timesteps=timesteps)
         self._figures: dict[str, list[float]] = defaultdict(list)
         self._iteration = int(timesteps[ITERATION])
+        # After every iteration RLlib puts its own, constant rate back.
+        self._rate = self._run.training.lr * self._run.training.lr_factor ** (self._iteration - 1)
+        (group,) = self.get_optimizer(DEFAULT_MODULE_ID).param_groups
+        group["lr"] = self._rate
         # RLlib shuffles with numpy's global generator: seeded by the iteration, a resumed run shuffles as an unbroken
         # one does.
         sequence = np.random.SeedSequence(self._run.seed, spawn_key=(SHUFFLING, self._iteration))
@@ -70,13 +74,10 @@ class SparsifyLearner(PPOTorchLearner):
         super().after_gradient_based_update(timesteps=timesteps)
         means = {name: float(np.mean(values)) for name, values in self._figures.items()}
         means["updates"] = float(len(self._figures["grad_norm"]))
-        (group,) = self.get_optimizer(DEFAULT_MODULE_ID).param_groups
-        means["learning_rate"] = float(group["lr"])
+        means["learning_rate"] = self._rate
         means["temperature"] = float(self._network.temperature)
         self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
-        # For the next iteration. The rate is in the optimizer's state and so in the checkpoint; the temperature is a
-        # buffer that goes to the env runners with the weights, so they sample at it.
-        group["lr"] = self._run.training.lr * self._run.training.lr_factor**self._iteration
+        # For the next iteration: the buffer goes to the env runners with the weights, and they sample at it.
         self._network.temperature.fill_(temperature(self._run.policy.temperature, self._iteration))
 
     @property

@@ -222,8 +222,10 @@ def test_refused_on_construction(family, sentence):
 
 def test_default_mix_makes_problems():
     distribution = ProblemDistribution(ProblemsConfig(), 0)
-    families = {distribution.training(index).family for index in range(20)}
+    families = {distribution.training(index).family for index in range(40)}
     assert families == {
+        "graph_laplacian",
+        "helmholtz_shifted",
         "anisotropic_diffusion_fd",
         "anisotropic_diffusion_fe",
         "jump_diffusion",

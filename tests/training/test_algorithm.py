@@ -118,6 +118,19 @@ def test_temperature_follows_its_schedule_in_learner_and_runner(build):
         assert rows[-1]["temperature"] == pytest.approx(expected)
 
 
+def test_the_learning_rate_decays_and_is_the_one_that_adam_uses(build):
+    algorithm = build(tiny_config("training.lr=1e-2", "training.lr_factor=1e-6", "training.epochs=1"))
+    before = weights(algorithm)
+    rows, _ = train(algorithm, 1)
+    after = weights(algorithm)
+    rows, _ = train(algorithm, 1, rows)
+    last = weights(algorithm)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([1e-2, 1e-8])
+    learned = [name for name in before if name != "temperature"]
+    assert max((before[name] - after[name]).abs().max() for name in learned) > 1e-3
+    assert max((after[name] - last[name]).abs().max() for name in learned) < 1e-6
+
+
 def test_a_seed_decides_the_weights(build):
     torch.manual_seed(11)
     first = weights(build(tiny_config("seed=5")))
