@@ -31,7 +31,7 @@ def save_checkpoint(algorithm: Any, directory: Path, iteration: int, keep: int) 
     partial = target.with_name(target.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    algorithm.save_to_path(partial / "algorithm")
+    algorithm.save_to_path((partial / "algorithm").resolve())  # RLlib takes a relative path for a URI
     files = {str(path.relative_to(partial)): _checksum(path) for path in sorted(partial.rglob("*")) if path.is_file()}
     (partial / MANIFEST).write_text(json.dumps({"iteration": iteration, "sha256": files}, indent=1))
     if target.exists():  # a resumed run has come by here again

@@ -83,6 +83,9 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
     """Compare on held-out problems, draw, export the policy, and say where everything is."""
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
     trained, untrained = load_network(checkpoint, config), untrained_network(config)
+    earlier = run_dir / f"{POLICY}_before_{iteration}"
+    if (run_dir / POLICY).exists() and not earlier.exists():  # the run had ended before, and was then trained on
+        (run_dir / POLICY).rename(earlier)
     if not (run_dir / POLICY).exists():
         save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration))
     distribution = ProblemDistribution(config.problems, config.seed)
