@@ -119,7 +119,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     cwd = tmp_path_factory.mktemp("journey")
     run_dir = cwd / "run"
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    with Session("train", "--run-dir", str(run_dir), *settings, cwd=cwd) as session:
+    with Session("train", "--run-dir", run_dir.name, *settings, cwd=cwd) as session:  # relative, as by default
         session.wait_for_iteration(run_dir, 5)
         session.kill()
     killed_at = iterations(run_dir)[-1]

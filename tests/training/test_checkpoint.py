@@ -19,6 +19,8 @@ class FakeAlgorithm:
         self.content = content
 
     def save_to_path(self, path: Path) -> None:
+        if not path.is_absolute():
+            raise ValueError(f"URI has empty scheme: {path}")  # as RLlib answers
         (path / "learner_group").mkdir(parents=True)
         (path / "state.pkl").write_text(self.content)
         (path / "learner_group" / "weights.pkl").write_text(self.content * 100)
@@ -41,6 +43,11 @@ def test_the_newest_are_kept(run_dir):
     assert path.name == "iteration_000008" and numbers(run_dir) == [6, 8]
     assert newest_checkpoint(run_dir) == (path, 8, [])
     assert sorted(p.name for p in (run_dir / "checkpoints").iterdir()) == ["iteration_000006", "iteration_000008"]
+
+
+def test_a_relative_directory_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert check_checkpoint(save_checkpoint(FakeAlgorithm(), Path("run/checkpoints"), 2, keep=1)) == 2
 
 
 def test_saving_an_iteration_twice_replaces_it(run_dir):
