@@ -110,7 +110,8 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": " ".join(sys.argv)})
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": command})
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
     _draw(problems, arms, rows, run_dir / PICTURE)
     console.print(
