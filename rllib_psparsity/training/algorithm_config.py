@@ -19,9 +19,8 @@ from rllib_psparsity.training.module import SparsifierModule
 ENV_NAME = "sparsify"
 UNBOUNDED = 10**9
 """Of RLlib's own batch size, which plays no part: an iteration is a number of episodes."""
-
-
 RESTORE_TIMEOUT_SECONDS = 20.0
+"""How long an iteration waits for a lost runner to answer again."""
 
 
 class SparsifyPPOConfig(PPOConfig):
