@@ -79,8 +79,9 @@ def vcycle_alone(hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Genera
 
 
 def vcycle_with_cg(hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> float:
-    """Minus the project's default reward."""
-    return -WorkPerDigit(VECTORS).quality(hierarchy, cycle, rng).value
+    """Minus the project's `work_per_digit`."""
+    reward = WorkPerDigit(VECTORS)
+    return -reward.quality(hierarchy, cycle, reward.test_vectors(hierarchy.levels[0].A, rng)).value
 
 
 def first_iterations(hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> float:

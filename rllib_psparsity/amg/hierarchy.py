@@ -6,7 +6,7 @@ the same hierarchy bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.limits import Limits
+from rllib_psparsity.amg.products import galerkin_product, transpose
 from rllib_psparsity.amg.prolongation import prolongate
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.amg.relaxation import Relaxation
@@ -36,29 +37,59 @@ CANDIDATE_SWEEPS = 4
 
 @dataclass(slots=True)
 class Level:
-    """One level: its operator, and, above the coarsest, the decision taken there and the prolongator it gave.
+    """One level: its operator, and, above the coarsest, the decision taken there and the transfer it gave.
+
+    `graph`, `relaxation` and `candidates` are made when they are asked for, and kept: a copy by `dataclasses.replace`
+    shares those that are there already.
 
     Attributes
     ----------
     A : (n, n) csr_array or bsr_array; B : (n, K_b) near-nullspace candidates
-    graph : the level's observation, made when it is asked for
+    number : 0 for the finest level
     decision, recipe, P, aggregates : None on the coarsest level; see `Prolongation`
+    R : P^T, in A's format; None on the coarsest level
     """
 
     A: csr_array | bsr_array
     B: np.ndarray
-    graph: LevelGraph | None = None
+    number: int = 0
     decision: Decision | None = None
     recipe: Recipe | None = None
     P: csr_array | bsr_array | None = None
+    R: csr_array | bsr_array | None = None
     aggregates: np.ndarray | None = None
+    _graph: LevelGraph | None = None
     _relaxation: Relaxation | None = None
+    _candidates: np.ndarray | None = None
+
+    @property
+    def graph(self) -> LevelGraph:
+        """The level's observation."""
+        if self._graph is None:
+            self._graph = level_graph(self.A, self.B, self.number)
+        return self._graph
 
     def relaxation(self) -> Relaxation:
-        """The level's smoother, set up once."""
+        """The level's smoother."""
         if self._relaxation is None:
             self._relaxation = Relaxation(self.A)
         return self._relaxation
+
+    def candidates(self) -> np.ndarray:
+        """(n, K_b): what the level's prolongator reproduces.
+
+        On the finest level B relaxed on A B = 0, as PyAMG does by default: the user's candidates know nothing of the
+        boundary. Below B itself, which is what the prolongators have carried down.
+        """
+        if self.number > 0:
+            return self.B
+        if self._candidates is None:
+            B = np.array(self.B, dtype=float, order="C")
+            zero = np.zeros_like(B)
+            for _ in range(CANDIDATE_SWEEPS):
+                self.relaxation()(zero, B)
+            self._candidates = B
+        return self._candidates
 
     @property
     def num_nodes(self) -> int:
@@ -99,9 +130,7 @@ class Hierarchy:
             entry = MultilevelSolver.Level()
             entry.A, entry.B = level.A, level.B
             if level.P is not None:
-                entry.P = level.P
-                # PyAMG multiplies by R in every cycle: the transpose is stored by rows, in the operator's own format.
-                entry.R = level.P.T.tobsr() if level.A.format == "bsr" else level.P.T.tocsr()
+                entry.P, entry.R = level.P, level.R
             levels.append(entry)
         coarse_solver = "pinv" if levels[-1].A.shape[0] <= PINV_LIMIT else "splu"
         solver = MultilevelSolver(levels, coarse_solver=coarse_solver)
@@ -112,33 +141,34 @@ class Hierarchy:
 
 @dataclass(slots=True)
 class HierarchyBuilder:
-    """Builds a hierarchy one decision at a time; `hierarchy.end` is set when nothing is left to decide."""
+    """Builds a hierarchy one decision at a time; `hierarchy.end` is set when nothing is left to decide.
 
-    A: csr_array | bsr_array
-    B: np.ndarray
+    `finest` is copied, never changed: what it holds already is shared by all the hierarchies built on it.
+    """
+
+    finest: Level
     menu: tuple[Recipe, ...]
     limits: Limits = field(default_factory=Limits)
     hierarchy: Hierarchy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hierarchy = Hierarchy([Level(self.A, self.B)])
+        self.hierarchy = Hierarchy([replace(self.finest)])
         self._end_if_small()
 
     def observe(self) -> LevelGraph:
         """The graph of the level that is to be decided next."""
-        level = self.hierarchy.levels[-1]
-        if level.graph is None:
-            level.graph = level_graph(level.A, level.B, len(self.hierarchy.levels) - 1)
-        return level.graph
+        return self.hierarchy.levels[-1].graph
 
     def coarsen(self, decision: Decision) -> None:
         """Add the level that `decision` gives; a level that cannot be used is not added, and ends the hierarchy."""
         hierarchy, fine = self.hierarchy, self.hierarchy.levels[-1]
         recipe = self.menu[decision.recipe]
         try:
-            C = strength_matrix(self.observe(), decision.edge_is_strong)
-            transfer = prolongate(fine.A, self._candidates(), C, recipe)
-            coarse = Level(galerkin_product(fine.A, transfer.P), transfer.B_coarse)
+            transfer = prolongate(
+                fine.A, fine.candidates(), strength_matrix(fine.graph, decision.edge_is_strong), recipe
+            )
+            R = transpose(transfer.P)
+            coarse = Level(galerkin_product(R, fine.A, transfer.P), transfer.B_coarse, fine.number + 1)
             if coarse.num_nodes > self.limits.stall_ratio * fine.num_nodes:
                 raise _Unusable("stalled", f"{fine.num_nodes} nodes were coarsened to {coarse.num_nodes} only")
             nnz = sum(level.A.nnz for level in hierarchy.levels) + coarse.A.nnz
@@ -148,23 +178,10 @@ class HierarchyBuilder:
             hierarchy.end = error.end if isinstance(error, _Unusable) else "failed"
             hierarchy.failure = str(error)
             return
-        fine.decision, fine.recipe, fine.P, fine.aggregates = decision, recipe, transfer.P, transfer.aggregates
+        fine.decision, fine.recipe = decision, recipe
+        fine.P, fine.R, fine.aggregates = transfer.P, R, transfer.aggregates
         hierarchy.levels.append(coarse)
         self._end_if_small()
-
-    def _candidates(self) -> np.ndarray:
-        """The candidates that the next prolongator reproduces.
-
-        On the finest level, relaxed on A B = 0, as PyAMG does by default: the user's candidates know nothing of the
-        boundary. Below, they are what the prolongators have carried down.
-        """
-        fine = self.hierarchy.levels[-1]
-        if len(self.hierarchy.levels) > 1:
-            return fine.B
-        B = np.array(fine.B, dtype=float, order="C")
-        for _ in range(CANDIDATE_SWEEPS):
-            fine.relaxation()(np.zeros_like(B), B)
-        return B
 
     def _end_if_small(self) -> None:
         if self.hierarchy.levels[-1].num_nodes <= self.limits.max_coarse:
@@ -181,16 +198,6 @@ class _Unusable(SetupFailure):
         self.end: End = end
 
 
-def galerkin_product(A: csr_array | bsr_array, P: csr_array | bsr_array) -> csr_array | bsr_array:
-    """P^T A P, in A's format; `SetupFailure` if it is not finite."""
-    coarse = P.T @ (A @ P)
-    coarse = coarse.tobsr(blocksize=(P.blocksize[1],) * 2) if A.format == "bsr" else csr_array(coarse)
-    coarse.sort_indices()
-    if not np.isfinite(coarse.data).all():
-        raise SetupFailure("the Galerkin product is not finite")
-    return coarse
-
-
 def build_hierarchy(
     A: csr_array | bsr_array, B: np.ndarray, decide: Decide, *, menu: tuple[Recipe, ...], limits: Limits | None = None
 ) -> Hierarchy:
@@ -204,7 +211,7 @@ def build_hierarchy(
     menu : recipes that a decision's `recipe` indexes
     limits : where the hierarchy ends
     """
-    builder = HierarchyBuilder(A, B, menu, limits or Limits())
+    builder = HierarchyBuilder(Level(A, B), menu, limits or Limits())
     while builder.hierarchy.end is None:
         builder.coarsen(decide(builder.observe()))
     return builder.hierarchy

@@ -1,4 +1,4 @@
-"""Classical interpolation from the coarse points of a C/F splitting, for scalar problems.
+"""Classical coarsening of scalar problems: the C/F splitting, and interpolation from its coarse points.
 
 PyAMG has the same formulas (`pyamg.classical.interpolate`), but its kernels print a line on the terminal wherever a
 denominator vanishes. A mask that a policy draws does that often, so here such a row of P is empty, silently.
@@ -10,10 +10,42 @@ from typing import Literal
 
 import numpy as np
 from numba import njit
+from pyamg import amg_core
 from scipy.sparse import csr_array
 
 VANISHING = 1e-14
 """A denominator below this share of the magnitudes it was summed from counts as zero."""
+
+
+def without_diagonal(C: csr_array) -> csr_array:
+    """The off-diagonal entries of a strength matrix, (N, N) csr_array with sorted indices and entries 1."""
+    indptr, indices = np.zeros_like(C.indptr), np.empty_like(C.indices)
+    count = _drop_diagonal(C.indptr, C.indices, indptr, indices)
+    return csr_array((np.ones(count), indices[:count], indptr), shape=C.shape)
+
+
+def split(S: csr_array) -> np.ndarray:
+    """C/F splitting of Ruge and Stueben (1987), first pass, by PyAMG's kernel.
+
+    Parameters
+    ----------
+    S : (N, N) csr_array, the strong couplings without a diagonal; symmetric, sorted indices
+
+    Returns
+    -------
+    (N,) int32, 1 at C points and 0 at F points
+    """
+    splitting, influence = np.empty(S.shape[0], dtype=np.int32), np.zeros(S.shape[0], dtype=np.int32)
+    # The kernel takes S and its transpose, which are the same.
+    amg_core.rs_cf_splitting(S.shape[0], S.indptr, S.indices, S.indptr, S.indices, influence, splitting)
+    return splitting
+
+
+def strongest_column(P: csr_array) -> np.ndarray:
+    """(N,) int32: for each row the column with the largest magnitude, the first one of equals; -1 for an empty row."""
+    strongest = np.full(P.shape[0], -1, dtype=np.int32)
+    _strongest_column(P.indptr, P.indices, P.data, strongest)
+    return strongest
 
 
 def interpolate(A: csr_array, S: csr_array, splitting: np.ndarray, kind: Literal["direct", "modified"]) -> csr_array:
@@ -174,3 +206,25 @@ def _interpolate_neighbour(indptr, indices, data, chosen, i, k, a_ik, numerator)
         for e in range(indptr[k], indptr[k + 1]):
             if chosen[indices[e]] == i and data[e] * diagonal < 0.0:
                 numerator[indices[e]] += a_ik * data[e] / total
+
+
+@njit(cache=True)
+def _drop_diagonal(indptr, indices, s_indptr, s_indices):
+    count = 0
+    for i in range(len(indptr) - 1):
+        for e in range(indptr[i], indptr[i + 1]):
+            if indices[e] != i:
+                s_indices[count] = indices[e]
+                count += 1
+        s_indptr[i + 1] = count
+    return count
+
+
+@njit(cache=True)
+def _strongest_column(indptr, indices, data, strongest):
+    for i in range(len(strongest)):
+        largest = -1.0
+        for e in range(indptr[i], indptr[i + 1]):
+            if abs(data[e]) > largest:
+                largest = abs(data[e])
+                strongest[i] = indices[e]

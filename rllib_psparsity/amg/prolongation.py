@@ -10,19 +10,18 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from pyamg.aggregation.aggregate import standard_aggregation
+from pyamg import amg_core
 from pyamg.aggregation.smooth import energy_prolongation_smoother, jacobi_prolongation_smoother
 from pyamg.aggregation.tentative import fit_candidates
-from pyamg.classical.split import RS
 from pyamg.util.utils import get_Cpt_params, scale_T
 from scipy.sparse import bsr_array, csr_array
 
-from rllib_psparsity.amg.interpolation import interpolate
+from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, minimise_energy
+from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
+from rllib_psparsity.amg.jacobi import smooth_by_jacobi
 from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.amg.tentative import fit_root_node, fit_smoothed_aggregation
 from rllib_psparsity.errors import SetupFailure
-
-ENERGY_ITERATIONS = 4
-"""CG iterations of the energy minimisation, PyAMG's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +45,78 @@ class Prolongation:
 def prolongate(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
     """Build P for the level (A, B) from the strength matrix C.
 
+    Scalar problems with one candidate go through the kernels of this package, all others through PyAMG.
+
     Raises `SetupFailure` when there is no coarse node, or P is not finite.
     """
-    build = {"sa": _smoothed_aggregation, "rootnode": _root_node, "classical": _classical}[recipe.coarsening]
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # PyAMG and SciPy warn of conversions that are meant, and of divisions whose result is checked below.
-        warnings.simplefilter("ignore")
-        try:
-            result = build(A, B, C, recipe)
-        except (ValueError, np.linalg.LinAlgError, ZeroDivisionError) as error:
-            raise SetupFailure(f"{recipe.name}: {error}") from error
+    if recipe.coarsening == "classical":
+        result = _classical(A, B, C, recipe)
+    else:
+        aggregates, roots = aggregate(C)
+        if A.format == "csr" and B.shape[1] == 1:
+            result = _by_kernels(A, B, C, recipe, aggregates, roots)
+        else:
+            result = _by_pyamg(A, B, C, recipe, aggregates, roots)
     if not np.isfinite(result.P.data).all():
         raise SetupFailure(f"{recipe.name}: the prolongator has entries that are not finite")
     return result
 
 
-def _aggregate(C: csr_array) -> tuple[csr_array, np.ndarray, np.ndarray]:
-    """Standard aggregation (Vanek, Mandel and Brezina 1996): AggOp, root nodes, and the map node -> aggregate."""
-    AggOp, roots = standard_aggregation(C)
-    if len(roots) == 0:
+def aggregate(C: csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Standard aggregation (Vanek, Mandel and Brezina 1996), by PyAMG's kernel.
+
+    Returns
+    -------
+    aggregates : (N,) int32, -1 for a node without strong neighbours
+    roots : (N_c,) int32, the node that each aggregate was grown from
+    """
+    n = C.shape[0]
+    aggregates, roots = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    count = amg_core.standard_aggregation(n, C.indptr, C.indices, aggregates, roots)
+    if count == 0:
         raise SetupFailure("the mask leaves no two nodes connected, so there is no aggregate")
-    aggregates = np.full(C.shape[0], -1, dtype=np.int32)
-    aggregates[np.diff(AggOp.indptr) > 0] = AggOp.indices
-    return AggOp, roots, aggregates
+    return aggregates, roots[:count].copy()
 
 
-def _smoothed_aggregation(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
-    AggOp, _, aggregates = _aggregate(C)
+def _by_kernels(
+    A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, aggregates: np.ndarray, roots: np.ndarray
+) -> Prolongation:
+    b = np.ascontiguousarray(B[:, 0], dtype=np.float64)
+    if recipe.coarsening == "rootnode":
+        T = fit_root_node(aggregates, roots, b)
+    else:
+        T = fit_smoothed_aggregation(aggregates, len(roots), b)
+    P = smooth_by_jacobi(A, T, C) if recipe.prolongation == "jacobi" else minimise_energy(A, T, C, _degree(recipe))
+    return Prolongation(P, T.b_coarse[:, None], aggregates)
+
+
+def _by_pyamg(
+    A: csr_array | bsr_array,
+    B: np.ndarray,
+    C: csr_array,
+    recipe: Recipe,
+    aggregates: np.ndarray,
+    roots: np.ndarray,
+) -> Prolongation:
+    inside = aggregates >= 0
+    indptr = np.zeros(len(aggregates) + 1, dtype=np.int32)
+    np.cumsum(inside, out=indptr[1:])
+    AggOp = csr_array((np.ones(indptr[-1], dtype=np.int32), aggregates[inside], indptr), (len(inside), len(roots)))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # PyAMG and SciPy warn of conversions that are meant, and of divisions whose result is checked later.
+        warnings.simplefilter("ignore")
+        try:
+            if recipe.coarsening == "rootnode":
+                P, B_coarse = _root_node(A, B, C, recipe, AggOp, roots)
+            else:
+                P, B_coarse = _smoothed_aggregation(A, B, C, recipe, AggOp)
+        except (ValueError, np.linalg.LinAlgError, ZeroDivisionError) as error:
+            raise SetupFailure(f"{recipe.name}: {error}") from error
+    # Scalar problems stay CSR: PyAMG's aggregation smoothers return BSR.
+    return Prolongation(P if A.format == "bsr" else csr_array(P), B_coarse, aggregates)
+
+
+def _smoothed_aggregation(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array):
     T, B_coarse = fit_candidates(AggOp, B)
     if recipe.prolongation == "jacobi":
         # Local weights: a spectral radius from a random start would make P differ from run to run.
@@ -81,51 +125,33 @@ def _smoothed_aggregation(A: csr_array | bsr_array, B: np.ndarray, C: csr_array,
         P = energy_prolongation_smoother(
             A, T, C, B_coarse, None, (False, {}), maxiter=ENERGY_ITERATIONS, degree=_degree(recipe)
         )
-    return Prolongation(_in_format_of(A, P), B_coarse, aggregates)
+    return P, B_coarse
 
 
-def _root_node(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
-    """Root-node aggregation: P is the identity at the roots (Manteuffel, Olson, Schroder and Southworth 2017)."""
-    AggOp, roots, aggregates = _aggregate(C)
-    block = A.blocksize[0] if A.format == "bsr" else 1
-    T, _ = fit_candidates(AggOp, B[:, :block])
+def _root_node(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array, roots: np.ndarray):
+    """P is the identity at the roots (Manteuffel, Olson, Schroder and Southworth 2017)."""
+    T, _ = fit_candidates(AggOp, B[:, : A.blocksize[0] if A.format == "bsr" else 1])
     parameters = get_Cpt_params(A, roots, AggOp, T)
     T = scale_T(T, parameters["P_I"], parameters["I_F"])
     B_coarse = np.asarray(parameters["P_I"].T @ B)
     P = energy_prolongation_smoother(
         A, T, C, B_coarse, B, (True, parameters), maxiter=ENERGY_ITERATIONS, degree=_degree(recipe)
     )
-    return Prolongation(_in_format_of(A, P), B_coarse, aggregates)
+    return P, B_coarse
 
 
 def _classical(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
     """Ruge-Stueben C/F splitting and interpolation; scalar problems only."""
     if A.format == "bsr":
         raise SetupFailure(f"{recipe.name}: classical coarsening does not take block matrices")
-    S = C.copy()
-    S.setdiag(0.0)
-    S.eliminate_zeros()
-    splitting = RS(S)
+    S = without_diagonal(C)
+    splitting = split(S)
     coarse = np.flatnonzero(splitting)
     if len(coarse) == 0:
         raise SetupFailure("the mask leaves no coarse point")
     P = interpolate(A, S, splitting, "direct" if recipe.prolongation == "direct" else "modified")
-    return Prolongation(P, B[coarse], _strongest_column(P))
-
-
-def _strongest_column(P: csr_array) -> np.ndarray:
-    """For each row the column with the largest magnitude, the first one of equals; -1 for an empty row."""
-    strongest = np.full(P.shape[0], -1, dtype=np.int32)
-    rows = np.repeat(np.arange(P.shape[0]), np.diff(P.indptr))
-    order = np.lexsort((-np.arange(P.nnz), np.abs(P.data), rows))
-    strongest[rows[order]] = P.indices[order]  # the last assignment to a row wins: its largest, then its first
-    return strongest
+    return Prolongation(P, B[coarse], strongest_column(P))
 
 
 def _degree(recipe: Recipe) -> int:
     return int(recipe.prolongation.removeprefix("energy"))
-
-
-def _in_format_of(A: csr_array | bsr_array, P: csr_array | bsr_array) -> csr_array | bsr_array:
-    """Scalar problems stay CSR: PyAMG's aggregation smoothers return BSR with 1 x 1 blocks."""
-    return P if A.format == "bsr" else csr_array(P)

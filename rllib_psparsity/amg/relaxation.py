@@ -1,4 +1,4 @@
-"""Symmetric block Gauss-Seidel on a block of vectors."""
+"""Symmetric block Gauss-Seidel, and damped Jacobi, on a block of vectors."""
 
 from __future__ import annotations
 
@@ -6,34 +6,100 @@ import numpy as np
 from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.amg.block_vectors import by_strips
+
 
 class Relaxation:
     """Symmetric block Gauss-Seidel on (n, K) vectors, as PyAMG's ``block_gauss_seidel``; blocks of one are its
-    ``gauss_seidel``."""
+    ``gauss_seidel``.
+
+    Attributes
+    ----------
+    A : the matrix
+    inverse : (N, block, block) inverses of its diagonal blocks, pseudo-inverses of singular ones
+    """
 
     def __init__(self, A: csr_array | bsr_array) -> None:
         self.A = A
+        self._halves: tuple[np.ndarray, np.ndarray] | None = None
         block = A.blocksize[0] if A.format == "bsr" else 1
-        n = A.shape[0] // block
-        rows = np.repeat(np.arange(n), np.diff(A.indptr))
+        if block == 1:
+            self._data = A.data.ravel()
+            self.inverse = _reciprocal_diagonal(A.indptr, A.indices, self._data)
+            return
+        rows = np.repeat(np.arange(len(A.indptr) - 1), np.diff(A.indptr))
         on_diagonal = np.flatnonzero(rows == A.indices)
-        blocks = A.data.reshape(-1, block, block)
-        self._inverse = np.zeros((n, block, block))
-        with np.errstate(divide="ignore"):
-            found = blocks[on_diagonal]
-            self._inverse[rows[on_diagonal]] = (
-                np.where(found == 0, 0.0, 1.0 / found) if block == 1 else np.linalg.pinv(found)
-            )
-        self._block = block
-        self._data = A.data.ravel() if block == 1 else blocks
+        self._data = A.data
+        self.inverse = np.zeros((len(A.indptr) - 1, block, block))
+        self.inverse[rows[on_diagonal]] = np.linalg.pinv(A.data[on_diagonal])
 
     def __call__(self, b: np.ndarray, x: np.ndarray) -> None:
         """One forward and one backward sweep on A x = b; x is changed in place."""
         A = self.A
-        if self._block == 1:
-            _scalar_sweeps(A.indptr, A.indices, self._data, self._inverse[:, 0, 0], b, x)
+        if self.inverse.shape[1] == 1:
+            _scalar_sweeps(A.indptr, A.indices, self._data, self.inverse, b, x)
         else:
-            _block_sweeps(A.indptr, A.indices, self._data, self._inverse, b, x)
+            _block_sweeps(A.indptr, A.indices, self._data, self.inverse, b, x)
+
+    def halves(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) each, of a matrix with sorted indices: where a row's entries left of the diagonal end, and where those
+        right of it begin."""
+        if self._halves is None:
+            self._halves = _halves(self.A.indptr, self.A.indices)
+        return self._halves
+
+
+def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -> np.ndarray:
+    """What sweeps of Jacobi on A x = 0, damped by omega, leave of the errors x (n, K)."""
+    diagonal = A.diagonal()
+    if A.format == "csr":
+        return by_strips(lambda strip: _jacobi(A.indptr, A.indices, A.data, diagonal, omega, sweeps, strip), x)
+    for _ in range(sweeps):
+        x = x - omega * (A @ x) / diagonal[:, None]
+    return x
+
+
+@njit(cache=True, error_model="numpy")
+def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
+    old, new = x.copy(), np.empty_like(x)
+    for _ in range(sweeps):
+        for i in range(len(diagonal)):
+            s0 = s1 = s2 = s3 = 0.0
+            for entry in range(indptr[i], indptr[i + 1]):
+                a, j = data[entry], np.uint32(indices[entry])
+                s0 += a * old[j, 0]
+                s1 += a * old[j, 1]
+                s2 += a * old[j, 2]
+                s3 += a * old[j, 3]
+            d = diagonal[i]
+            new[i, 0], new[i, 1] = old[i, 0] - omega * s0 / d, old[i, 1] - omega * s1 / d
+            new[i, 2], new[i, 3] = old[i, 2] - omega * s2 / d, old[i, 3] - omega * s3 / d
+        old, new = new, old
+    return old
+
+
+@njit(cache=True)
+def _reciprocal_diagonal(indptr, indices, data):
+    n = len(indptr) - 1
+    inverse = np.zeros((n, 1, 1))
+    for i in range(n):
+        for entry in range(indptr[i], indptr[i + 1]):
+            if indices[entry] == i and data[entry] != 0.0:
+                inverse[i, 0, 0] = 1.0 / data[entry]
+    return inverse
+
+
+@njit(cache=True)
+def _halves(indptr, indices):
+    n = len(indptr) - 1
+    below, above = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    for i in range(n):
+        entry, stop = indptr[i], indptr[i + 1]
+        while entry < stop and indices[entry] < i:
+            entry += 1
+        below[i] = entry
+        above[i] = entry + 1 if entry < stop and indices[entry] == i else entry
+    return below, above
 
 
 @njit(cache=True)
@@ -43,7 +109,7 @@ def _scalar_sweeps(indptr, indices, data, inverse, b, x):
     for sweep in range(2):
         for step in range(n):
             i = step if sweep == 0 else n - 1 - step
-            if inverse[i] == 0.0:
+            if inverse[i, 0, 0] == 0.0:
                 continue
             for k in range(num_vectors):
                 rhs[k] = b[i, k]
@@ -53,7 +119,7 @@ def _scalar_sweeps(indptr, indices, data, inverse, b, x):
                     for k in range(num_vectors):
                         rhs[k] -= data[entry] * x[j, k]
             for k in range(num_vectors):
-                x[i, k] = rhs[k] * inverse[i]
+                x[i, k] = rhs[k] * inverse[i, 0, 0]
 
 
 @njit(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from scipy.sparse import csr_array
 
 from rllib_psparsity.graph.level_graph import LevelGraph
@@ -22,11 +23,32 @@ def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
     and prolongation smoothing take for granted. Symmetric; sorted indices.
     """
     n = graph.num_nodes
-    i, j = graph.edge_index[:, np.asarray(edge_is_strong, dtype=bool)]
-    nodes = np.arange(n, dtype=np.int32)
-    rows = np.concatenate([i, j, nodes])
-    columns = np.concatenate([j, i, nodes])
-    order = np.lexsort((columns, rows))
+    mask = np.asarray(edge_is_strong, dtype=bool)
     indptr = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(np.bincount(rows, minlength=n), out=indptr[1:])
-    return csr_array((np.ones(len(rows)), columns[order], indptr), shape=(n, n))
+    indices = np.empty(n + 2 * np.count_nonzero(mask), dtype=np.int32)
+    _fill(graph.edge_index, mask, indptr, indices)
+    return csr_array((np.ones(len(indices)), indices, indptr), shape=(n, n))
+
+
+@njit(cache=True)
+def _fill(edge_index, mask, indptr, indices):
+    """Edges come sorted by their smaller, then their larger end, so rows filled in their order are sorted."""
+    n = len(indptr) - 1
+    lower = np.zeros(n, dtype=np.int32)  # first the counts, then the next places of each row's smaller neighbours
+    upper = np.zeros(n, dtype=np.int32)
+    for e in range(len(mask)):
+        if mask[e]:
+            upper[edge_index[0, e]] += 1
+            lower[edge_index[1, e]] += 1
+    for i in range(n):
+        diagonal = indptr[i] + lower[i]
+        indptr[i + 1] = diagonal + 1 + upper[i]
+        indices[diagonal] = i
+        lower[i], upper[i] = indptr[i], diagonal + 1
+    for e in range(len(mask)):
+        if mask[e]:
+            i, j = edge_index[0, e], edge_index[1, e]
+            indices[upper[i]] = j
+            indices[lower[j]] = i
+            upper[i] += 1
+            lower[j] += 1

@@ -14,22 +14,24 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.numpy import load_file, save_file
 
 import rllib_psparsity
 from rllib_psparsity.amg.limits import Limits
-from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.amg.recipe import Recipe, parse_menu
 from rllib_psparsity.config.refusal import sentence
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
-from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.policy.inference import Inference, expected_tensors, make_inference
+
+if TYPE_CHECKING:
+    from rllib_psparsity.policy.network import SparsifierPolicy
 
 FORMAT_VERSION = 1
 WEIGHTS, MANIFEST, CARD = "policy.safetensors", "policy.json", "README.md"
@@ -56,13 +58,13 @@ class LoadedPolicy:
 
     Attributes
     ----------
-    network : in eval mode
+    inference : from level graphs to logits
     config : what the network was built from
     menu : recipes that its decisions index
     limits : where the hierarchies ended that it was trained on, and where a deployed one ends
     """
 
-    network: SparsifierPolicy
+    inference: Inference
     config: PolicyConfig
     menu: tuple[Recipe, ...]
     limits: Limits
@@ -87,7 +89,7 @@ def save_policy(policy: SparsifierPolicy, limits: Limits, directory: Path, card:
         policy=policy.config,
         limits=limits,
     )
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()}
+    state = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in policy.state_dict().items()}
     directory.parent.mkdir(parents=True, exist_ok=True)
     draft = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
     draft.mkdir()
@@ -116,12 +118,9 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
             raise InputError(f"the policy in {directory} has no file {name}; {_EXPORT_AGAIN}")
     manifest = _read_manifest(directory / MANIFEST)
     config = manifest.policy
-    with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten: leave the caller's generator alone
-        network = SparsifierPolicy(config)
-    state = _read_weights(directory / WEIGHTS)
-    _check_weights(state, network.state_dict(), directory / WEIGHTS)
-    network.load_state_dict(state)
-    return LoadedPolicy(network.eval().requires_grad_(False), config, network.menu, manifest.limits)
+    weights = _read_weights(directory / WEIGHTS)
+    _check_weights(weights, expected_tensors(config), directory / WEIGHTS)
+    return LoadedPolicy(make_inference(config, weights), config, parse_menu(config.recipes), manifest.limits)
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -153,31 +152,26 @@ def _read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} cannot be read as safetensors ({error}); {_EXPORT_AGAIN}") from None
 
 
-def _check_weights(state: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
-    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+def _check_weights(weights: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], path: Path) -> None:
+    missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
     if missing:
         raise InputError(f"{path} lacks the tensor {missing[0]} of the network in {MANIFEST}; {_EXPORT_AGAIN}")
     if unknown:
         raise InputError(f"{path} has the tensor {unknown[0]}, unknown to the network in {MANIFEST}; {_EXPORT_AGAIN}")
-    for name, tensor in state.items():
-        wanted = expected[name]
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+    for name, tensor in weights.items():
+        if tensor.shape != expected[name] or tensor.dtype != np.float32:
             raise InputError(
-                f"{path}: tensor {name} is {_describe(tensor)}, expected {_describe(wanted)} by {MANIFEST}; "
-                f"{_EXPORT_AGAIN}"
+                f"{path}: tensor {name} is {tensor.dtype} of shape {tensor.shape}, expected float32 of shape "
+                f"{expected[name]} by {MANIFEST}; {_EXPORT_AGAIN}"
             )
-        if not torch.isfinite(tensor).all():
+        if not np.isfinite(tensor).all():
             raise InputError(f"{path}: tensor {name} has entries that are not finite; export an earlier checkpoint")
-    if state["temperature"] <= 0:
-        raise InputError(f"{path}: temperature is {float(state['temperature'])}, expected above 0; {_EXPORT_AGAIN}")
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+    if weights["temperature"] <= 0:
+        raise InputError(f"{path}: temperature is {float(weights['temperature'])}, expected above 0; {_EXPORT_AGAIN}")

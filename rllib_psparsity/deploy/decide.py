@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import LevelGraph
-from rllib_psparsity.policy.actions import make_actions
-from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.policy.choice import mode as most_likely
+from rllib_psparsity.policy.choice import sample
+from rllib_psparsity.policy.inference import Inference
 
 
-def policy_decide(network: SparsifierPolicy, mode: bool = True, rng: np.random.Generator | None = None) -> Decide:
-    """The network's most likely decision, or, with ``mode=False``, one drawn with `rng`."""
+def policy_decide(inference: Inference, mode: bool = True, rng: np.random.Generator | None = None) -> Decide:
+    """The policy's most likely decision, or, with ``mode=False``, one drawn with `rng`.
+
+    `inference` is the ``inference`` of a `LoadedPolicy`, or what `inference_of` makes of a torch network.
+    """
     if not mode and rng is None:
         raise InputError("mode is False, which draws decisions, but rng is None; pass a numpy Generator")
 
     def decide(graph: LevelGraph) -> Decision:
-        with torch.inference_mode():
-            batch = _batch_of_one(network, graph)
-            actions = make_actions(network.config, network(batch, with_value=False), batch)
-            return actions.mode()[0] if mode or rng is None else actions.sample([rng])[0]
+        logits = inference.logits([graph])
+        chosen = (
+            most_likely(inference.config, logits) if mode or rng is None else sample(inference.config, logits, [rng])
+        )
+        return chosen.decisions[0]
 
     return decide
 
 
-def prior_decide(network: SparsifierPolicy) -> Decide:
+def prior_decide(inference: Inference) -> Decide:
     """The classical prior alone, as it was before any training: see `SparsifierPolicy.prior_output`."""
 
     def decide(graph: LevelGraph) -> Decision:
-        with torch.inference_mode():
-            batch = _batch_of_one(network, graph)
-            return make_actions(network.config, network.prior_output(batch), batch).mode()[0]
+        return most_likely(inference.config, inference.prior_logits([graph])).decisions[0]
 
     return decide
-
-
-def _batch_of_one(network: SparsifierPolicy, graph: LevelGraph) -> GraphBatch:
-    return GraphBatch.from_graphs([graph], network.temperature.device)

@@ -38,7 +38,7 @@ def learned_solver(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy) 
     """
     loaded = _loaded(policy)
     matrix, candidates = check_matrix(A, B)
-    decide = policy_decide(loaded.network)
+    decide = policy_decide(loaded.inference)
     return build_hierarchy(matrix, candidates, decide, menu=loaded.menu, limits=loaded.limits).to_pyamg()
 
 
@@ -51,7 +51,7 @@ def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | Loaded
     loaded = _loaded(policy)
     matrix, candidates = check_matrix(A, B)
     graph = level_graph(matrix, candidates, 0)
-    return strength_matrix(graph, policy_decide(loaded.network)(graph).edge_is_strong)
+    return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong)
 
 
 def _loaded(policy: str | Path | LoadedPolicy) -> LoadedPolicy:

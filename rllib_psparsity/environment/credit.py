@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from rllib_psparsity.amg.hierarchy import Level
 
@@ -81,11 +82,23 @@ def _sum_over(level: Level, values: np.ndarray) -> np.ndarray:
 def _neighbourhood(level: Level, energy: np.ndarray) -> np.ndarray:
     """A node's own energy and the mean of its aggregate, half each: an edge acts on its whole aggregate. Positive."""
     energy = np.maximum(energy, 0.0)
-    seen, aggregates = _seen(level)
+    around = _half_the_mean(level.aggregates, energy)
+    around += 1e-3 * energy.mean() + np.finfo(float).tiny
+    return around
+
+
+@njit(cache=True)
+def _half_the_mean(aggregates, energy):
+    total, count = np.zeros(len(energy)), np.zeros(len(energy))
+    for i, aggregate in enumerate(aggregates):
+        if aggregate >= 0:
+            total[aggregate] += energy[i]
+            count[aggregate] += 1.0
     around = energy.copy()
-    mean = _sum_over(level, energy) / np.maximum(_sum_over(level, np.ones_like(energy)), 1.0)
-    around[seen] = 0.5 * (energy[seen] + mean[aggregates])
-    return around + 1e-3 * energy.mean() + np.finfo(float).tiny
+    for i, aggregate in enumerate(aggregates):
+        if aggregate >= 0:
+            around[i] = 0.5 * (energy[i] + total[aggregate] / count[aggregate])
+    return around
 
 
 def _local_work(fine: Level, coarse: Level, finest: Level) -> np.ndarray:

@@ -13,16 +13,12 @@ from rllib_psparsity.amg.hierarchy import Hierarchy, HierarchyBuilder, Level
 from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.credit import node_credit
-from rllib_psparsity.environment.rewards import make_reward
 from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
 from rllib_psparsity.environment.spaces import DecisionSpace, GraphSpace
+from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError, SetupFailure
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.problems.distribution import ProblemDistribution
-from rllib_psparsity.problems.problem import Problem
-
-TEST_VECTORS = 2
-"""Spawn key of the test vectors' seeds; the problems' own keys are in `problems.distribution`."""
 
 
 class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
@@ -48,7 +44,8 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         quality is then ``reward.floor``, bounded and below every measured one.
     Starting state
         ``reset(options={"index": i, "difficulty": d})`` starts training problem i of the configured distribution, the
-        same on every machine; without options, one drawn with the environment's own seed.
+        same on every machine; without options, one drawn with the environment's own seed. Environments that are given
+        the same `Starts` share what the episodes of one problem have in common.
 
     After every step ``info`` holds ``credit`` and ``aggregates`` (N,) int32, the coarse node of every node (-1: none),
     along which returns flow; after the last also ``end``, ``operator_complexity`` and ``work_per_digit``, by real
@@ -57,16 +54,18 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
 
     metadata = {"render_modes": []}
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, starts: Starts | None = None) -> None:
         self.config = config
         self.menu = parse_menu(config.policy.recipes)
-        self.problems = ProblemDistribution(config.problems, config.seed)
-        self.reward = make_reward(config.reward)
-        self._solves = PCGIterations(config.reward.vectors)
+        self.starts = starts or Starts(config)
+        self.reward = self.starts.reward
         self.observation_space = GraphSpace()
         self.action_space = DecisionSpace(len(self.menu))
-        self.problem: Problem | None = None
         self._builder: HierarchyBuilder | None = None
+
+    @property
+    def problems(self) -> ProblemDistribution:
+        return self.starts.problems
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -84,23 +83,17 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         index = int(self.np_random.integers(2**31)) if index is None else index
         if self.config.problems.training_problems is not None:
             index %= self.config.problems.training_problems  # the same problem again has the same test vectors
-        problem = self.problems.training(index, options.get("difficulty", 1.0))
-        return self.start(problem, index), {"problem": problem.name}
-
-    def start(self, problem: Problem, index: int) -> LevelGraph:
-        """Begin an episode on a given problem; `index` seeds the test vectors."""
-        self.problem = problem
-        self._builder = HierarchyBuilder(problem.A, problem.B, self.menu, self.config.environment)
+        self._start = self.starts.training(index, options.get("difficulty", 1.0))
+        self._builder = HierarchyBuilder(self._start.finest, self.menu, self.config.environment)
         if self._builder.hierarchy.end is not None:
             nodes = self._builder.hierarchy.levels[0].num_nodes
             raise InputError(
-                f"problem {problem.name} has {nodes} nodes, but needs more than environment.max_coarse = "
+                f"problem {self._start.problem.name} has {nodes} nodes, but needs more than environment.max_coarse = "
                 f"{self.config.environment.max_coarse}; take larger sizes or a lower max_coarse"
             )
-        self._seed = np.random.SeedSequence(self.config.seed, spawn_key=(TEST_VECTORS, index))
         self._potential = 0.0
         self._cycle: BlockVCycle | None = None
-        return self._builder.observe()
+        return self._builder.observe(), {"problem": self._start.problem.name}
 
     def step(self, action: Decision) -> tuple[LevelGraph, float, bool, bool, dict[str, Any]]:
         if self._builder is None or self._builder.hierarchy.end is not None:
@@ -139,8 +132,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             hierarchy.end, hierarchy.failure = "failed", str(error)
             return self._pay_failure(fine.num_nodes)
         with np.errstate(all="ignore"):
-            # The same test vectors on every level: differences of qualities then measure the level, not the draw.
-            quality = self.reward.quality(hierarchy, self._cycle, np.random.default_rng(self._seed))
+            quality = self.reward.quality(hierarchy, self._cycle, self._start.test_vectors)
             deviations = node_credit(quality, hierarchy.levels)
         if not (np.isfinite(quality.value) and np.isfinite(deviations).all()):
             hierarchy.end, hierarchy.failure = "failed", "the V-cycle's measure is not finite"
@@ -165,8 +157,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             value = self._quality
             if not isinstance(self.reward, PCGIterations):
                 with np.errstate(all="ignore"):
-                    rng = np.random.default_rng(self._seed)
-                    value = self._solves.quality(hierarchy, self._cycle, rng).value
+                    value = self.starts.solves.quality(hierarchy, self._cycle, self._start.solve_vectors).value
             work = float(np.exp(-value))
         return {
             "end": hierarchy.end,

@@ -1,1 +1,1 @@
-"""The policy: level graphs in, decisions out. Plain torch, no ray."""
+"""The policy: level graphs in, decisions out. Torch for training, numpy and numba for inference; no ray."""

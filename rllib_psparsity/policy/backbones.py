@@ -31,15 +31,20 @@ class MessageEncoder(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.convolutions = nn.ModuleList(_convolution(name, edge_dim, width) for _ in range(layers))
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """(N, width) embedding of the nodes."""
+    def prepare(self, batch: GraphBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What depends on the batch alone, for `forward` of this encoder and of others on the same batch."""
         both_directions = torch.cat([batch.edge_index, batch.edge_index.flip(0)], dim=1)
         extra: dict[str, Tensor] = {}
         if self.name == "gat":
             extra["edge_attr"] = batch.edge_features.repeat(2, 1)
         elif self.name == "gcn":
             extra["edge_weight"] = symmetric_strength(batch).repeat(2)
-        h = self.input(node_inputs(batch))
+        return node_inputs(batch), both_directions, extra
+
+    def forward(self, prepared: tuple[Tensor, Tensor, dict[str, Tensor]]) -> Tensor:
+        """(N, width) embedding of the nodes."""
+        inputs, both_directions, extra = prepared
+        h = self.input(inputs)
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             h = h + F.relu(convolution(norm(h), both_directions, **extra))
         return h
@@ -58,8 +63,11 @@ def _convolution(name: str, edge_dim: int, width: int) -> nn.Module:
     return GINConv(nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)))
 
 
-def make_encoder(name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> nn.Module:
-    """The encoder `name`, a module from a `GraphBatch` to an (N, width) embedding; `InputError` for another name."""
+def make_encoder(name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> SparseEncoder | MessageEncoder:
+    """The encoder `name`: ``encoder(encoder.prepare(batch))`` is the (N, width) embedding of a `GraphBatch`.
+
+    Raises `InputError` for another name.
+    """
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r} is not one of {', '.join(BACKBONES)}; choose one of these")
     if name == "sparse":

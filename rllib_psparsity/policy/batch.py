@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.row_kernels import feature_moments, row_adjacency
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,12 @@ class GraphBatch:
     node_features : (N, F_n) float32
     edge_index : (2, E) int64, node numbers in the union, ``edge_index[0] < edge_index[1]``
     edge_features : (E, F_e) float32
+    edge_moments : (G, 2 F_e) float32, mean and deviation of each graph's edge features, zero without edges
     node_graph, edge_graph : (N,) and (E,) int64, the graph that each belongs to
     num_nodes, num_edges, block_size, level : (G,) int64
-    row_start : (N + 1,) int64
+    row_start : (N + 1,) int32
         The union's adjacency by rows: row i owns the entries row_start[i] to row_start[i + 1].
-    neighbour, incident_edge : (2E,) int64
+    neighbour, incident_edge : (2E,) int32
         Other end and edge number of each entry; a row's entries ascend in both.
 
     Graphs and their nodes and edges keep their order. A dataclass with slots, never a dict or tuple: RLlib would
@@ -35,6 +37,7 @@ class GraphBatch:
     node_features: Tensor
     edge_index: Tensor
     edge_features: Tensor
+    edge_moments: Tensor
     node_graph: Tensor
     edge_graph: Tensor
     num_nodes: Tensor
@@ -50,15 +53,23 @@ class GraphBatch:
         return len(self.num_nodes)
 
     @classmethod
-    def from_graphs(cls, graphs: Sequence[LevelGraph], device: torch.device | str | None = None) -> GraphBatch:
-        """Collate at least one graph; the graphs' arrays are copied, so they may be read-only."""
+    def from_graphs(
+        cls,
+        graphs: Sequence[LevelGraph],
+        device: torch.device | str | None = None,
+        edge_moments: Tensor | None = None,
+    ) -> GraphBatch:
+        """Collate at least one graph; the graphs' arrays are copied, so they may be read-only.
+
+        `edge_moments` is given where they are known from another batch.
+        """
         num_nodes = np.array([graph.num_nodes for graph in graphs], dtype=np.int64)
         num_edges = np.array([graph.num_edges for graph in graphs], dtype=np.int64)
         first_node = np.cumsum(num_nodes) - num_nodes
         ids = np.arange(len(graphs), dtype=np.int64)
         edge_index = np.concatenate([graph.edge_index for graph in graphs], axis=1, dtype=np.int64)
         edge_index += np.repeat(first_node, num_edges)
-        row_start, neighbour, incident_edge = _adjacency(edge_index, int(num_nodes.sum()))
+        row_start, neighbour, incident_edge = row_adjacency(edge_index, int(num_nodes.sum()))
         arrays = {
             "node_features": np.concatenate([graph.node_features for graph in graphs], dtype=np.float32),
             "edge_index": edge_index,
@@ -73,22 +84,17 @@ class GraphBatch:
             "neighbour": neighbour,
             "incident_edge": incident_edge,
         }
-        return cls(**{name: torch.from_numpy(array).to(device) for name, array in arrays.items()})
+        if edge_moments is None:
+            edge_moments = torch.from_numpy(np.stack([np.concatenate(_moments(graph)) for graph in graphs])).to(device)
+        return cls(
+            edge_moments=edge_moments,
+            **{name: torch.from_numpy(array).to(device) for name, array in arrays.items()},
+        )
 
     def to(self, device: torch.device | str) -> GraphBatch:
         return GraphBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
-def _adjacency(edge_index: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of the symmetric adjacency.
-
-    The edges are sorted by first, then second end. So a stable sort of the reversed edges followed by the edges
-    leaves every row's entries in ascending order, of neighbours and of edges alike.
-    """
-    row = np.concatenate([edge_index[1], edge_index[0]])
-    column = np.concatenate([edge_index[0], edge_index[1]])
-    order = np.argsort(row, kind="stable")
-    row_start = np.zeros(num_nodes + 1, dtype=np.int64)
-    np.cumsum(np.bincount(row, minlength=num_nodes), out=row_start[1:])
-    num_edges = edge_index.shape[1]
-    return row_start, column[order], np.where(order < num_edges, order, order - num_edges)
+def _moments(graph: LevelGraph) -> tuple[np.ndarray, np.ndarray]:
+    features = np.require(graph.edge_features, np.float32, "CW")  # else numba would compile anew for read-only arrays
+    return feature_moments(features, (0,) * features.shape[1])

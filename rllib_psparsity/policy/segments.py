@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEGATIVE = -1e9
+from rllib_psparsity.policy import inference
+
+NEGATIVE = float(inference.NEGATIVE)
 """Stands for minus infinity in logits: its probability is zero in float32, and gradients stay finite."""
 
 

@@ -1,26 +1,23 @@
 """The project's own encoder: sparse products with fixed operators that the edge features define.
 
-A product with a symmetric matrix is its own backward pass, and so is the pair of gathering at the ends of edges and
-adding up at nodes. Both are written with `embedding_bag`, torch's compiled sum of weighted rows. For 8100 nodes, 32,000
-edges and 16 channels on one core a product takes 0.2 ms, and 0.5 with backward; the same by `index_add` takes 3 to 6,
-and 13 with backward; a CSR product takes 0.2, but 5 with torch's own backward and 5 more to build each operator.
+On a CPU the layers run through the compiled kernels that inference uses too, and their backward passes: half the time
+of torch's own operations, whose intermediate arrays do not fit the cache. Elsewhere they are torch's.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rllib_psparsity.graph.level_graph import EDGE_FEATURES
+from rllib_psparsity.policy.backward_kernels import mixing_layer_backward
 from rllib_psparsity.policy.batch import GraphBatch
-
-LOG_SYMMETRIC = EDGE_FEATURES.index("log_symmetric")
-EVOLUTION_MAX = EDGE_FEATURES.index("evolution_max")
-NUM_OPERATORS = 3
+from rllib_psparsity.policy.operators import LOG_SYMMETRIC, NUM_OPERATORS, operator_values
+from rllib_psparsity.policy.row_kernels import mixing_layer
 
 
 def node_inputs(batch: GraphBatch) -> Tensor:
@@ -31,86 +28,68 @@ def node_inputs(batch: GraphBatch) -> Tensor:
     return torch.cat([batch.node_features, mean], dim=1)
 
 
-class _SymmetricProduct(torch.autograd.Function):
-    """S h for a symmetric S of fixed values."""
-
-    @staticmethod
-    def forward(ctx: Any, h: Tensor, values: Tensor, batch: GraphBatch) -> Tensor:
-        ctx.values, ctx.batch = values, batch
-        return _row_sums(batch.neighbour, h, batch, values)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return _row_sums(ctx.batch.neighbour, grads[0], ctx.batch, ctx.values), None, None
-
-
-class _EdgeCombination(torch.autograd.Function):
-    """h_i + sign h_j for the ends i < j of every edge; backward adds the edges up at their ends."""
-
-    @staticmethod
-    def forward(ctx: Any, h: Tensor, sign: float, batch: GraphBatch) -> Tensor:
-        ctx.sign, ctx.batch = sign, batch
-        first, second = batch.edge_index
-        return h.index_select(0, first).add_(h.index_select(0, second), alpha=sign)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        batch = ctx.batch
-        row = torch.repeat_interleave(batch.row_start.diff())
-        weights = None if ctx.sign == 1.0 else torch.where(row < batch.neighbour, 1.0, ctx.sign)
-        return _row_sums(batch.incident_edge, grads[0], batch, weights), None, None
-
-
-def _row_sums(index: Tensor, table: Tensor, batch: GraphBatch, weights: Tensor | None = None) -> Tensor:
-    """Sum over each row's entries of ``weights[entry] * table[index[entry]]``, without weights of the table alone."""
-    return F.embedding_bag(
-        index,
-        table.contiguous(),
-        batch.row_start,
-        mode="sum",
-        per_sample_weights=None if weights is None else weights.to(table.dtype),
-        include_last_offset=True,
-    )
-
-
-def symmetric_product(h: Tensor, values: Tensor, batch: GraphBatch) -> Tensor:
-    """(N, C) product of the symmetric operator with `values` (2E,), in the order of `batch.neighbour`, and h (N, C).
-
-    Differentiable in h only.
-    """
-    return _SymmetricProduct.apply(h, values, batch)  # type: ignore[no-any-return]
-
-
-def edge_sum(h: Tensor, batch: GraphBatch) -> Tensor:
-    """(E, C) sum of h (N, C) over the two ends of every edge."""
-    return _EdgeCombination.apply(h, 1.0, batch)  # type: ignore[no-any-return]
-
-
-def edge_difference(h: Tensor, batch: GraphBatch) -> Tensor:
-    """(E, C) difference of h (N, C) over the two ends of every edge; its sign depends on the numbering."""
-    return _EdgeCombination.apply(h, -1.0, batch)  # type: ignore[no-any-return]
-
-
-def normalised_operators(batch: GraphBatch) -> Tensor:
-    """Values (R, 2E) of the R = 3 operators D^-1/2 W D^-1/2, in the order of `batch.neighbour`.
-
-    W holds ones, the symmetric strength |a_ij| / sqrt(a_ii a_jj), and the evolution measure; D is its row sum (Kipf
-    and Welling 2017, eq. 2, without the self-loop, since the layer has a weight of its own for the node itself).
-    """
-    weights = batch.edge_features.new_ones((NUM_OPERATORS, len(batch.edge_graph)))
-    weights[1] = symmetric_strength(batch)
-    weights[2] = batch.edge_features[:, EVOLUTION_MAX]
-    ones = batch.edge_features.new_ones((len(batch.node_graph), 1))
-    first, second = batch.edge_index
-    for weight, entries in zip(weights, weights.index_select(1, batch.incident_edge), strict=True):
-        scale = symmetric_product(ones, entries, batch)[:, 0].clamp_min(1e-12).rsqrt()
-        weight *= scale.index_select(0, first) * scale.index_select(0, second)
-    return weights.index_select(1, batch.incident_edge)
-
-
 def symmetric_strength(batch: GraphBatch) -> Tensor:
     """(E,) |a_ij| / sqrt(a_ii a_jj), from the feature that holds its logarithm to base 10."""
     return torch.exp(math.log(10.0) * batch.edge_features[:, LOG_SYMMETRIC])
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """The operators S_r of a batch: its adjacency, with `values` (E, R) from `operator_values`."""
+
+    batch: GraphBatch
+    values: Tensor
+
+    @classmethod
+    def of(cls, batch: GraphBatch) -> Operators:
+        features, edges = batch.edge_features.cpu().numpy(), batch.edge_index.cpu().int().numpy()
+        values = operator_values(features, edges, len(batch.node_graph))
+        return cls(batch, torch.from_numpy(values).to(batch.edge_features.device))
+
+    def products(self, h: Tensor) -> list[Tensor]:
+        """[S_1 h, ..., S_R h] by torch's own operations, (N, C) each."""
+        first, second = self.batch.edge_index
+        return [
+            torch.zeros_like(h)
+            .index_add(0, first, value[:, None] * h.index_select(0, second))
+            .index_add(0, second, value[:, None] * h.index_select(0, first))
+            for value in self.values.T
+        ]
+
+    def kernel_arguments(self) -> tuple[Any, ...]:
+        """Values, row_start, neighbour and incident_edge as arrays."""
+        batch = self.batch
+        return tuple(t.numpy() for t in (self.values, batch.row_start, batch.neighbour, batch.incident_edge))
+
+
+class _Mixing(torch.autograd.Function):
+    """`mixing_layer` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, operators: Operators) -> Tensor:
+        active, out = torch.empty_like(h), torch.empty_like(h)
+        ctx.save_for_backward(h, weight, active)
+        ctx.operators = operators
+        arrays = (tensor.numpy() for tensor in (weight.T.contiguous(), bias, active, out))
+        mixing_layer(h.numpy(), *operators.kernel_arguments(), *arrays, (0,) * h.shape[1])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        h, weight, active = ctx.saved_tensors
+        width = h.shape[1]
+        by_operator = weight.view(width, 1 + NUM_OPERATORS, width).transpose(0, 1)
+        d_h, d_weight, d_bias = mixing_layer_backward(
+            grads[0].contiguous().numpy(),
+            h.numpy(),
+            active.numpy(),
+            *ctx.operators.kernel_arguments(),
+            by_operator.reshape(-1, width).numpy(),
+            (0,) * width,
+        )
+        # (C_in, R, C_out) to (C_out, R, C_in)
+        of_weight = torch.from_numpy(d_weight).view(width, 1 + NUM_OPERATORS, width).transpose(0, 2)
+        return torch.from_numpy(d_h), of_weight.reshape(width, -1), torch.from_numpy(d_bias), None
 
 
 class SparseEncoder(nn.Module):
@@ -126,11 +105,17 @@ class SparseEncoder(nn.Module):
         self.mixers = nn.ModuleList(nn.Linear((1 + NUM_OPERATORS) * width, width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, batch: GraphBatch) -> Tensor:
+    def prepare(self, batch: GraphBatch) -> tuple[Tensor, Operators]:
+        """What depends on the batch alone, for `forward` of this encoder and of others on the same batch."""
+        return node_inputs(batch), Operators.of(batch)
+
+    def forward(self, prepared: tuple[Tensor, Operators]) -> Tensor:
         """(N, width) embedding of the nodes."""
-        operators = normalised_operators(batch)
-        h = self.input(node_inputs(batch))
+        inputs, operators = prepared
+        h = self.input(inputs)
         for mix in self.mixers:
-            products = [symmetric_product(h, values, batch) for values in operators]
-            h = h + F.relu(mix(torch.cat([h, *products], dim=1)), inplace=True)
+            if h.device.type == "cpu":
+                h = _Mixing.apply(h, mix.weight, mix.bias, operators)
+            else:
+                h = h + F.relu(mix(torch.cat([h, *operators.products(h)], dim=1)))
         return self.norm(h)

@@ -75,7 +75,8 @@ def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
     if A.dtype.kind == "f":
         tolerance = max(tolerance, 100 * float(np.finfo(A.dtype).eps))
     block_size = A.blocksize[0] if sp.issparse(A) and A.format == "bsr" and A.blocksize[0] == A.blocksize[1] else 1
-    matrix = csr_array(A.astype(np.float64))  # of a copy, and wide enough before duplicates are summed
+    # A copy, and wide enough before duplicates are summed.
+    matrix = csr_array(A.astype(np.float64, copy=False), copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return _with_small_indices(matrix), block_size, tolerance
@@ -122,26 +123,26 @@ def _check_diagonal(diagonal: np.ndarray, where: str) -> None:
 
 def _symmetric(matrix: csr_array, diagonal: np.ndarray, tolerance: float, where: str) -> csr_array:
     """The matrix itself if it is symmetric to the last bit, its symmetric part if within the tolerance."""
-    transposed = csr_array(matrix.T)
-    gap = csr_array(matrix - transposed)
-    gap.eliminate_zeros()
-    if gap.nnz == 0:
-        return matrix
-    root = np.sqrt(diagonal)
-    rows = np.repeat(np.arange(len(root)), np.diff(gap.indptr))
-    relative = np.abs(gap.data) / root[rows] / root[gap.indices]
-    worst = int(np.argmax(relative))
-    if relative[worst] > tolerance:
-        i, j = sorted((int(rows[worst]), int(gap.indices[worst])))
+    from rllib_psparsity.problems.symmetry import asymmetry, average_with_transpose, with_symmetric_pattern  # compiled
+
+    found = asymmetry(matrix, diagonal)
+    if found is None:
+        matrix = _with_small_indices(with_symmetric_pattern(matrix))
+        found = asymmetry(matrix, diagonal)
+        assert found is not None
+    relative, entry, mirrored = found
+    if relative > tolerance:
+        entry, mirrored = sorted((entry, mirrored))  # the upper triangle comes first
+        i, j = _row_of(matrix, entry), int(matrix.indices[entry])
         raise InputError(
-            f"{where} has {float(matrix[i, j])!r} in row {i}, column {j} but {float(matrix[j, i])!r} in "
+            f"{where} has {float(matrix.data[entry])!r} in row {i}, column {j} but {float(matrix.data[mirrored])!r} in "
             f"row {j}, column {i}, expected a symmetric matrix; pass (A + A.T) / 2 if the difference "
             "does not matter"
         )
-    average = csr_array((matrix + transposed) * 0.5)
-    average.sort_indices()
-    average.eliminate_zeros()
-    return _with_small_indices(average)
+    if relative >= 0:
+        average_with_transpose(matrix)
+        matrix.eliminate_zeros()
+    return matrix
 
 
 def _candidates(B: Any, n: int, block_size: int, where: str) -> np.ndarray:

@@ -40,6 +40,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("episodes", "hierarchies", "hierarchies built since the training began", is_integer=True),
     Metric("seconds", "s", "wall-clock time since the training began, pauses before a resume left out"),
     Metric("episodes_per_second", "1/s", "hierarchies built in this iteration per second of it", "higher"),
+    Metric("seconds_sampling", "s", "of this iteration's wall-clock time, that of waiting for episodes"),
+    Metric("seconds_learning", "s", "of this iteration's wall-clock time, that of the learner's update"),
     Metric("reward_mean", "reward", "mean over this iteration's episodes of the sum of rewards", "higher"),
     Metric("reward_std", "reward", "standard deviation of the same"),
     Metric(
@@ -74,6 +76,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("temperature", "1", "softmax temperature in sampling and in the log-probabilities"),
 )
 """The metrics reference, in the order of the columns."""
+
+ADDED = ("seconds_sampling", "seconds_learning")
+"""Columns that files of the first versions lack; they read as NaN."""
 
 SCHEMA = pa.schema([(m.name, pa.int64() if m.is_integer else pa.float64()) for m in METRICS])
 
@@ -147,6 +152,10 @@ def _read(path: Path) -> pa.Table:
             table = pq.read_table(file).replace_schema_metadata(None)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"the metrics file {path} is damaged ({_one_line(error)}); {remedy}") from error
+    for name in ADDED:
+        if name not in table.column_names:
+            unknown = pa.array([float("nan")] * table.num_rows, pa.float64())
+            table = table.add_column(min(SCHEMA.get_field_index(name), table.num_columns), name, unknown)
     if not table.schema.equals(SCHEMA):
         found = ", ".join(table.schema.names)
         raise InputError(f"the metrics file {path} has the columns {found} instead of those of METRICS; {remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,7 @@ from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.learner import ITERATION
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
+from rllib_psparsity.training.rollouts import count_graphs, problem_of
 from rllib_psparsity.training.sampling import sample_episodes
 
 RUN_STATE = "run_state"
@@ -54,6 +56,7 @@ class SparsifyPPO(PPO):
     def training_step(self) -> None:
         run: Config = self.config.run_config
         group: Any = self.env_runner_group
+        start = time.perf_counter()
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
             first = self.episodes_started
             episodes, runner_metrics = sample_episodes(
@@ -64,13 +67,18 @@ class SparsifyPPO(PPO):
                 lambda: self.restore_env_runners(group),
             )
             self.metrics.aggregate(runner_metrics, key=ENV_RUNNER_RESULTS)
-        figures = episode_figures(episodes)
-        self.metrics.log_dict(figures | {"difficulty": self.curriculum.difficulty}, key=EPISODES, window=1)
+        figures = episode_figures(episodes) | {
+            "difficulty": self.curriculum.difficulty,
+            "seconds_sampling": time.perf_counter() - start,
+        }
         if self.reward_normaliser is not None:
             self.reward_normaliser(episodes)
+        start = time.perf_counter()
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             results = self._learn(episodes)
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
+        figures["seconds_learning"] = time.perf_counter() - start
+        self.metrics.log_dict(figures, key=EPISODES, window=1)
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
             group.sync_weights(
                 from_worker_or_learner_group=self.learner_group,
@@ -97,9 +105,9 @@ class SparsifyPPO(PPO):
             episodes_or_refs = {"episodes": episodes} if learners == 0 else {"episodes_refs": [ray.put(episodes)]}
             return self.learner_group.update(**episodes_or_refs, **arguments)
         shards = balanced_shards(episodes, learners, training.rollouts_per_problem)
-        steps = max(sum(len(episode) for episode in shard) for shard in shards)
+        graphs = max(count_graphs(shard, training.rollouts_per_problem) for shard in shards)
         # Learners that disagreed on the number of updates would wait for each other for ever.
-        arguments["num_total_minibatches"] = math.ceil(training.epochs * steps / training.minibatch_graphs)
+        arguments["num_total_minibatches"] = math.ceil(training.epochs * graphs / training.minibatch_graphs)
         return self.learner_group.update(episodes_refs=[ray.put(shard) for shard in shards], **arguments)
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
@@ -150,10 +158,14 @@ def balanced_shards(
         raise RuntimeError(
             f"{len(episodes)} episodes cannot be shared by {count} learners; raise training.episodes_per_iteration"
         )
-    groups = [list(group) for _, group in groupby(episodes, lambda episode: int(episode.id_) // rollouts)]
+    groups = [list(group) for _, group in groupby(episodes, lambda episode: problem_of(episode, rollouts))]
     if len(groups) < count:
         groups = [[episode] for episode in episodes]
-    nodes = [sum(graph.num_nodes for episode in group for graph in episode.get_observations()) for group in groups]
+    nodes = [
+        group[0].get_observations(0).num_nodes  # their finest graph, which the network sees once
+        + sum(graph.num_nodes for episode in group for graph in episode.get_observations()[1:])
+        for group in groups
+    ]
     shards: list[list[SingleAgentEpisode]] = [[] for _ in range(count)]
     load = [0] * count
     for k in sorted(range(len(groups)), key=lambda k: -nodes[k]):

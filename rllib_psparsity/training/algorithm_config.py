@@ -66,7 +66,7 @@ class SparsifyPPOConfig(PPOConfig):
             minibatch_size=run.training.minibatch_graphs,
             vf_loss_coeff=run.training.value_coefficient,
         )
-        self._env_to_module_connector = lambda env=None, spaces=None, device=None: [GraphsToModule(device=device)]
+        self._env_to_module_connector = lambda env=None, spaces=None, device=None: [GraphsToModule()]
         self._module_to_env_connector = lambda env=None, spaces=None: [DecisionsToEnv(run)]
         return self
 

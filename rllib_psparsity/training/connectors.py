@@ -14,8 +14,10 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.policy.actions import DecisionBatch, make_actions
+from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.choice import mode, sample
+from rllib_psparsity.policy.inference import Logits
 from rllib_psparsity.training.advantages import (
     LevelOutcome,
     Step,
@@ -25,6 +27,7 @@ from rllib_psparsity.training.advantages import (
     rewards_to_go,
 )
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
+from rllib_psparsity.training.rollouts import by_graph, problem_of
 
 UNIT_LOG_PROB = "unit_log_prob"
 RECIPE_LOG_PROB = "recipe_log_prob"
@@ -42,14 +45,10 @@ def objects(items: Sequence[Any]) -> np.ndarray:
 
 
 class GraphsToModule(ConnectorV2):
-    """Environment to module: the newest graph of every episode, as one disjoint union."""
-
-    def __init__(self, device: Any = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.device = device
+    """Environment to module: the newest graph of every episode."""
 
     def __call__(self, *, episodes: list[SingleAgentEpisode], **kwargs: Any) -> dict[str, Any]:
-        return {GRAPHS: GraphBatch.from_graphs([episode.get_observations(-1) for episode in episodes], self.device)}
+        return {GRAPHS: [episode.get_observations(-1) for episode in episodes]}
 
 
 class DecisionsToEnv(ConnectorV2):
@@ -65,21 +64,22 @@ class DecisionsToEnv(ConnectorV2):
     def __call__(
         self, *, batch: dict[str, Any], explore: bool | None = None, shared_data: dict | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        graphs: GraphBatch = batch[GRAPHS]
-        actions = make_actions(self.config.policy, batch[OUTPUT], graphs)
-        decisions = actions.sample((shared_data or {})[RNGS]) if explore else actions.mode()
-        log_prob = actions.log_prob(DecisionBatch.from_decisions(decisions, graphs))
-        sizes = torch.bincount(actions.unit_graph, minlength=graphs.num_graphs).cpu().numpy()
-        by_graph = np.split(log_prob.units.cpu().numpy(), np.cumsum(sizes)[:-1])
+        logits: Logits = batch[OUTPUT]
+        policy = self.config.policy
+        choice = sample(policy, logits, (shared_data or {})[RNGS]) if explore else mode(policy, logits)
         return {
-            Columns.ACTIONS: objects(decisions),
-            UNIT_LOG_PROB: objects(by_graph),
-            RECIPE_LOG_PROB: log_prob.recipe.cpu().numpy(),
+            Columns.ACTIONS: objects(choice.decisions),
+            UNIT_LOG_PROB: objects(choice.unit_log_prob()),
+            RECIPE_LOG_PROB: choice.recipe_log_prob(),
         }
 
 
 class HierarchicalGAE(ConnectorV2):
-    """Learner: whole episodes to an object column of `Step`s with advantages and value targets."""
+    """Learner: whole episodes to an object column of groups of `Step`s with advantages and value targets.
+
+    The steps of a group were taken on the same graph (`by_graph`), so the network sees a graph once, however many
+    rollouts decided on it.
+    """
 
     def __init__(self, config: Config, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -90,12 +90,13 @@ class HierarchicalGAE(ConnectorV2):
     ) -> dict[str, Any]:
         module = rl_module[DEFAULT_MODULE_ID].unwrapped()
         steps_of = [self._steps(episode) for episode in episodes]
-        steps = [step for of_episode in steps_of for step in of_episode]
-        values = self._values(module, steps)
+        groups = by_graph(episodes, steps_of, self.config.training.rollouts_per_problem)
+        values = self._values(module, [group[0].graph for group in groups])
+        values_of = {id(step): value for group, value in zip(groups, values, strict=True) for step in group}
         for episode, of_episode in zip(episodes, steps_of, strict=True):
             infos = episode.get_infos()
             outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
-            V, Q = zip(*(next(values) for _ in of_episode), strict=True)
+            V, Q = zip(*(values_of[id(step)] for step in of_episode), strict=True)
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
             to_go = rewards_to_go(outcomes, self.config.training.gamma)
             for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
@@ -105,8 +106,8 @@ class HierarchicalGAE(ConnectorV2):
                 step.reward_to_go = rest
                 step.recipe_advantage = rest - float(v.mean())
         self._compare_siblings(episodes, steps_of)
-        self._normalise(steps, metrics)
-        return {DEFAULT_MODULE_ID: {STEPS: objects(steps)}}
+        self._normalise([step for of_episode in steps_of for step in of_episode], metrics)
+        return {DEFAULT_MODULE_ID: {STEPS: objects(groups)}}
 
     @staticmethod
     def _steps(episode: SingleAgentEpisode) -> list[Step]:
@@ -116,20 +117,18 @@ class HierarchicalGAE(ConnectorV2):
         return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
 
     @torch.no_grad()
-    def _values(self, module: Any, steps: list[Step]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """V (N,) and Q (N, R), step by step."""
+    def _values(self, module: Any, graphs: list[LevelGraph]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """V (N,) and Q (N, R), graph by graph."""
         device = next(module.parameters()).device
-        chunk: list[Step] = []
-        for position, step in enumerate(steps):
-            chunk.append(step)
-            if sum(s.graph.num_nodes for s in chunk) < NODES_PER_FORWARD and position < len(steps) - 1:
+        chunk: list[LevelGraph] = []
+        for position, graph in enumerate(graphs):
+            chunk.append(graph)
+            if sum(g.num_nodes for g in chunk) < NODES_PER_FORWARD and position < len(graphs) - 1:
                 continue
-            graphs = GraphBatch.from_graphs([s.graph for s in chunk], device)
-            output = module.network(graphs, with_value=True)
-            chance = torch.softmax(output.recipe_logits, dim=1)[graphs.node_graph]
-            Q = output.node_values
-            V = (chance * Q).sum(dim=1)
-            cuts = np.cumsum([s.graph.num_nodes for s in chunk])[:-1]
+            batch = GraphBatch.from_graphs(chunk, device)
+            recipe_logits, Q = module.network.values(batch)
+            V = (torch.softmax(recipe_logits, dim=1)[batch.node_graph] * Q).sum(dim=1)
+            cuts = np.cumsum([g.num_nodes for g in chunk])[:-1]
             yield from zip(np.split(V.cpu().numpy(), cuts), np.split(Q.cpu().numpy(), cuts), strict=True)
             chunk = []
 
@@ -141,7 +140,7 @@ class HierarchicalGAE(ConnectorV2):
         """
         siblings: dict[tuple[int, int], list[Step]] = defaultdict(list)
         for episode, steps in zip(episodes, steps_of, strict=True):
-            problem = int(episode.id_) // self.config.training.rollouts_per_problem
+            problem = problem_of(episode, self.config.training.rollouts_per_problem)
             for level, step in enumerate(steps):
                 siblings[problem, level].append(step)
         for group in siblings.values():

@@ -12,6 +12,7 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.training.connectors import RNGS
 
@@ -20,11 +21,15 @@ SAMPLING = 3
 
 
 class EnvPool:
-    """As many environments as the largest chunk has needed, with the attributes that RLlib reads from a vector env."""
+    """As many environments as the largest chunk has needed, with the attributes that RLlib reads from a vector env.
+
+    They share the starts of their episodes: the rollouts of a problem are side by side in a chunk.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.envs = [SparsifyEnv(config)]
+        self._starts = Starts(config)
+        self.envs = [SparsifyEnv(config, self._starts)]
         self.observation_space = self.single_observation_space = self.envs[0].observation_space
         self.action_space = self.single_action_space = self.envs[0].action_space
         self.num_envs = 1
@@ -35,7 +40,7 @@ class EnvPool:
 
     def take(self, count: int) -> list[SparsifyEnv]:
         while len(self.envs) < count:
-            self.envs.append(SparsifyEnv(self.config))
+            self.envs.append(SparsifyEnv(self.config, self._starts))
         return self.envs[:count]
 
     def close(self) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.policy.actions import DecisionBatch, entropy_softmax_over_edges, make_actions
+from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import PolicyOutput
 from rllib_psparsity.training.advantages import Step
 
@@ -21,8 +23,8 @@ class StepBatch:
 
     Attributes
     ----------
-    graphs : GraphBatch of G graphs; decisions : DecisionBatch
-    unit_log_prob (U,), recipe_log_prob (G,), advantage (N,), recipe_advantage (G,), target (N,) : float32
+    graphs : GraphBatch of the G distinct graphs; decisions : DecisionBatch of the D steps
+    unit_log_prob (U,), recipe_log_prob (D,), advantage (N_D,), recipe_advantage (D,), target (N_D,) : float32
     """
 
     graphs: GraphBatch
@@ -34,8 +36,12 @@ class StepBatch:
     target: torch.Tensor
 
     @classmethod
-    def from_steps(cls, steps: Sequence[Step], device: torch.device | str | None = None) -> StepBatch:
-        graphs = GraphBatch.from_graphs([step.graph for step in steps], device)
+    def from_steps(cls, groups: Sequence[Sequence[Step]], device: torch.device | str | None = None) -> StepBatch:
+        """From groups of steps that were taken on one graph each: the network sees a graph once."""
+        graphs = [group[0].graph for group in groups]
+        batch = GraphBatch.from_graphs(graphs, device)
+        decisions = DecisionBatch.from_groups([[step.decision for step in group] for group in groups], graphs, batch)
+        steps = [step for group in groups for step in group]
 
         def joined(arrays: Sequence[np.ndarray]) -> torch.Tensor:
             return torch.as_tensor(np.concatenate(arrays), dtype=torch.float32, device=device)
@@ -44,8 +50,8 @@ class StepBatch:
             return torch.tensor(values, dtype=torch.float32, device=device)
 
         return cls(
-            graphs,
-            DecisionBatch.from_decisions([step.decision for step in steps], graphs),
+            batch,
+            decisions,
             joined([step.unit_log_prob for step in steps]),
             numbers([step.recipe_log_prob for step in steps]),
             joined([step.advantage for step in steps]),
@@ -60,7 +66,7 @@ def ppo_loss(
     """The loss of one minibatch, and the figures to log.
 
         L = - mean_u min(rho_u A_u, clip(rho_u) A_u)          edges (or rows) u
-            - mean_g min(rho_g A_g, clip(rho_g) A_g)          recipes of graphs g
+            - mean_g min(rho_g A_g, clip(rho_g) A_g)          recipes of decisions g
             + c_v mean_i (Q(i, m) - G(i))^2                   nodes i
             - c_e mean_u H_u - c_r mean_g H_g
 
@@ -70,13 +76,12 @@ def ppo_loss(
     With several learners, means are over the union of their minibatches: counts are summed over the process group, and
     since DDP averages gradients, sums are scaled by the world size.
     """
-    actions = make_actions(config.policy, output, batch.graphs)
-    log_prob = actions.log_prob(batch.decisions)
-    entropy = actions.entropy(batch.decisions)
+    actions = make_actions(config.policy, output, batch.decisions)
+    log_prob, entropy = actions.evaluate()
     unit_entropy, recipe_entropy = entropy.units, entropy.recipe
     if config.entropy.detach:
         unit_entropy, recipe_entropy = unit_entropy.detach(), recipe_entropy.detach()
-    value = chosen_value(output, batch)
+    value = chosen_value(output, batch.decisions)
 
     unit_gain = _clipped(
         log_prob.units - batch.unit_log_prob, actions.unit_advantage(batch.advantage), config.training.clip
@@ -104,20 +109,36 @@ def ppo_loss(
             "value_loss": value_loss.item(),
             "entropy_edge": edge_entropy.item(),
             "entropy_recipe": mean_recipe_entropy.item(),
-            "entropy_softmax_over_edges": entropy_softmax_over_edges(output, batch.decisions, batch.graphs)
-            .mean()
-            .item(),
+            "entropy_softmax_over_edges": actions.entropy_softmax_over_edges().mean().item(),
         }
     return loss, figures
 
 
-def chosen_value(output: PolicyOutput, batch: StepBatch) -> torch.Tensor:
-    """Q(i, m) of every node for the recipe m that its graph's decision chose, (N,)."""
+def chosen_value(output: PolicyOutput, decisions: DecisionBatch) -> torch.Tensor:
+    """Q(i, m) of every node for the recipe m that its decision chose, (N_D,)."""
     assert output.node_values is not None
-    recipe = batch.decisions.recipe[batch.graphs.node_graph]
-    return output.node_values.gather(1, recipe[:, None])[:, 0]
+    values = output.node_values if decisions.node is None else output.node_values.index_select(0, decisions.node)
+    recipe = decisions.recipe[decisions.graphs.node_graph]
+    return values.gather(1, recipe[:, None])[:, 0]
+
+
+class _Clipped(torch.autograd.Function):
+    """``min(rho A, clip(rho) A)`` for ratios rho given by their logarithms; its derivative is rho A where the first is
+    the smaller, else 0. Written out because there is one ratio for every edge."""
+
+    @staticmethod
+    def forward(ctx: Any, log_ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1.0 - clip, 1.0 + clip).mul_(advantage)
+        gain = ratio.mul_(advantage)
+        ctx.save_for_backward(gain, clipped)
+        return torch.minimum(gain, clipped)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        gain, clipped = ctx.saved_tensors
+        return torch.where(gain <= clipped, gain, 0.0).mul_(grads[0]), None, None
 
 
 def _clipped(log_ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:
-    ratio = log_ratio.exp()
-    return torch.minimum(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
+    return _Clipped.apply(log_ratio, advantage, clip)  # type: ignore[no-any-return]

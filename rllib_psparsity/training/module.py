@@ -10,6 +10,7 @@ from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 
 GRAPHS = "graphs"
@@ -17,7 +18,11 @@ OUTPUT = "output"
 
 
 class SparsifierModule(TorchRLModule, ValueFunctionAPI):
-    """A thin shell: batches are ``{"graphs": GraphBatch}``, results ``{"output": PolicyOutput, "graphs": ...}``.
+    """A thin shell.
+
+    For training batches are ``{"graphs": GraphBatch}`` and results ``{"output": PolicyOutput}``; for exploration and
+    inference ``{"graphs": sequence of LevelGraph}`` and ``{"output": Logits}``, without torch's network where it can
+    be done without.
 
     ``model_config`` holds the dumped `PolicyConfig` under ``policy`` and the ``seed`` of the initial weights.
     """
@@ -30,7 +35,8 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
             self.network = SparsifierPolicy(self.policy_config)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {OUTPUT: self.network(batch[GRAPHS], with_value=False), GRAPHS: batch[GRAPHS]}
+        # Made anew from the weights of the moment, which takes a hundredth of the inference: none can be out of date.
+        return {OUTPUT: inference_of(self.network).logits(batch[GRAPHS])}
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {OUTPUT: self.network(batch[GRAPHS], with_value=True)}
@@ -38,6 +44,4 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
         """Q (N, R): the value of every node for every recipe."""
         graphs: GraphBatch = batch[GRAPHS]
-        values = self.network(graphs, with_value=True).node_values
-        assert values is not None
-        return values
+        return self.network.values(graphs)[1]

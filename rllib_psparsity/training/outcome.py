@@ -34,6 +34,7 @@ from rllib_psparsity.evaluation.table import (
 )
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.problems.problem import Problem
@@ -61,7 +62,7 @@ def reference_figures(config: Config) -> dict[str, float]:
     """
     problems = ProblemDistribution(config.problems, config.seed)
     menu = parse_menu(config.policy.recipes)
-    prior = prior_decide(untrained_network(config))
+    prior = prior_decide(inference_of(untrained_network(config)))
     default, alone = [], []
     for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
         problem = problems.heldout(index)
@@ -91,9 +92,9 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
     distribution = ProblemDistribution(config.problems, config.seed)
     problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
     arms = {
-        PRIOR_ALONE: prior_decide(untrained),
-        UNTRAINED_NETWORK: policy_decide(untrained),
-        TRAINED_POLICY: policy_decide(trained),
+        PRIOR_ALONE: prior_decide(inference_of(untrained)),
+        UNTRAINED_NETWORK: policy_decide(inference_of(untrained)),
+        TRAINED_POLICY: policy_decide(inference_of(trained)),
     }
     menu = parse_menu(config.policy.recipes)
 

@@ -21,6 +21,8 @@ EPISODE_COLUMNS = (
     "work_per_digit_mean",
     "operator_complexity_mean",
     "failed_setups",
+    "seconds_sampling",
+    "seconds_learning",
 )
 LEARNER_COLUMNS = (
     "entropy_edge",

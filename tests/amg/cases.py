@@ -7,7 +7,7 @@ import pyamg
 from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.decision import Decide, Decision
-from rllib_psparsity.amg.hierarchy import HierarchyBuilder
+from rllib_psparsity.amg.hierarchy import HierarchyBuilder, Level
 from rllib_psparsity.amg.recipe import MEASURES, PROLONGATIONS, Recipe, parse_menu
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from rllib_psparsity.problems.families import FAMILIES
@@ -63,7 +63,7 @@ def random_decisions(rng: np.random.Generator, recipe: int, share: float) -> Dec
 def coarse_level(name: str, size: int = 14) -> tuple:
     """(A, B) of the second level of a problem."""
     case = problem(name, size)
-    builder = HierarchyBuilder(case.A, case.B, MENU)
+    builder = HierarchyBuilder(Level(case.A, case.B), MENU)
     graph = builder.observe()
     builder.coarsen(Decision(np.ones(graph.num_edges, dtype=bool), 1))
     level = builder.hierarchy.levels[1]

@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import block_diag, bsr_array, csr_array
 
 from rllib_psparsity.amg.cycle import BlockVCycle, coarse_solver
-from rllib_psparsity.amg.hierarchy import PINV_LIMIT, Hierarchy, build_hierarchy
+from rllib_psparsity.amg.hierarchy import PINV_LIMIT, Hierarchy, Level, build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.errors import SetupFailure
 from tests.amg.cases import MENU, prior, problem
@@ -103,6 +103,33 @@ def test_the_first_levels_alone_are_closed_by_an_exact_solve():
     errors = vectors(len(A), 3)[0]
     ours = BlockVCycle(h.levels[:2])(np.zeros_like(errors), errors)
     np.testing.assert_allclose(ours, smooth @ correct @ smooth @ errors, atol=1e-12)
+
+
+def test_rows_without_a_diagonal_keep_their_value_in_the_smoother():
+    """Against the sweeps themselves and SciPy's products, for a matrix with an empty row and one without a diagonal."""
+    rng = np.random.default_rng(1)
+    A = rng.standard_normal((12, 12)) * (rng.random((12, 12)) < 0.5)
+    A = A + A.T + 20.0 * np.eye(12)
+    A[4], A[:, 4], A[7, 7] = 0.0, 0.0, 0.0
+    P = rng.standard_normal((12, 3)) * (rng.random((12, 3)) < 0.6)
+    fine, coarse = Level(csr_array(A), np.ones((12, 1))), Level(csr_array(P.T @ P + np.eye(3)), np.ones((3, 1)))
+    fine.P = csr_array(P)
+    b, x = vectors(12, 4)
+    ours = BlockVCycle([fine, coarse])(b, x)
+    expected = x.copy()
+    fine.relaxation()(b, expected)
+    expected += P @ np.linalg.solve(coarse.A.toarray(), P.T @ (b - A @ expected))
+    fine.relaxation()(b, expected)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_a_result_outlives_the_next_cycle():
+    h = hierarchy("five_point", 1)
+    cycle, (b, other) = BlockVCycle(h.levels), vectors(h.levels[0].A.shape[0], 4)
+    first = cycle(b)
+    kept = first.copy()
+    cycle(other)
+    np.testing.assert_array_equal(first, kept)
 
 
 def large(n: int) -> csr_array:

@@ -10,8 +10,9 @@ from pyamg.aggregation.aggregate import standard_aggregation
 from pyamg.strength import symmetric_strength_of_connection
 
 from rllib_psparsity.amg.decision import Decision
-from rllib_psparsity.amg.hierarchy import Hierarchy, HierarchyBuilder, build_hierarchy, galerkin_product
+from rllib_psparsity.amg.hierarchy import Hierarchy, HierarchyBuilder, Level, build_hierarchy
 from rllib_psparsity.amg.limits import Limits
+from rllib_psparsity.amg.products import galerkin_product, transpose
 from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.graph.features import level_graph
@@ -114,7 +115,7 @@ def test_equals_the_hierarchy_of_pyamg(A, B, monkeypatch):
         ml = pyamg.smoothed_aggregation_solver(
             A, B.copy(), strength=("symmetric", {"theta": 0.1}), smooth=("energy", {"degree": 1}), max_coarse=50
         )
-    builder = HierarchyBuilder(A, B, parse_menu(("sa/energy1/symmetric",)))
+    builder = HierarchyBuilder(Level(A, B), parse_menu(("sa/energy1/symmetric",)))
     while builder.hierarchy.end is None:
         graph = builder.observe()
         C = symmetric_strength_of_connection(builder.hierarchy.levels[-1].A, theta=0.1).toarray()
@@ -192,7 +193,7 @@ def test_a_galerkin_product_that_is_not_finite_is_refused():
     P = h.levels[0].P.copy()
     P.data[0] = np.inf
     with pytest.raises(SetupFailure, match=r"^the Galerkin product is not finite$"), np.errstate(all="ignore"):
-        galerkin_product(h.levels[0].A, P)
+        galerkin_product(transpose(P), h.levels[0].A, P)
 
 
 def test_recipes_may_differ_by_level():
@@ -220,12 +221,54 @@ def test_building_twice_gives_the_same_bits_and_leaves_the_input_alone(name):
 
 def test_the_observation_is_made_once_and_is_the_levels_graph():
     case = problem("five_point")
-    builder = HierarchyBuilder(case.A, case.B, MENU)
+    builder = HierarchyBuilder(Level(case.A, case.B), MENU)
     graph = builder.observe()
     assert builder.observe() is graph
     expected = level_graph(case.A, case.B, 0)
     np.testing.assert_array_equal(graph.edge_features, expected.edge_features)
     np.testing.assert_array_equal(graph.node_features, expected.node_features)
+
+
+@pytest.mark.parametrize("name", ["nine_point", "elasticity"])
+def test_hierarchies_on_one_finest_level_share_what_it_holds_and_leave_it_alone(name):
+    case = problem(name)
+    finest = Level(case.A, case.B)
+    held = (finest.graph, finest.relaxation(), finest.candidates())
+    candidates = finest.candidates().copy()
+    decisions = [random_decisions(np.random.default_rng(seed), recipe, 0.9) for seed, recipe in ((0, 1), (1, 4))]
+    alone = [build_hierarchy(case.A, case.B, d, menu=MENU) for d in decisions]
+    decisions = [random_decisions(np.random.default_rng(seed), recipe, 0.9) for seed, recipe in ((0, 1), (1, 4))]
+    for decide, expected in zip(decisions, alone, strict=True):
+        builder = HierarchyBuilder(finest, MENU)
+        while builder.hierarchy.end is None:
+            builder.coarsen(decide(builder.observe()))
+        first = builder.hierarchy.levels[0]
+        assert first is not finest and first.P is not None
+        assert (first.graph, first.relaxation(), first.candidates()) == held
+        assert [level.A.nnz for level in builder.hierarchy.levels] == [level.A.nnz for level in expected.levels]
+        np.testing.assert_array_equal(builder.hierarchy.levels[-1].A.data, expected.levels[-1].A.data)
+    assert finest.P is finest.R is finest.decision is finest.recipe is finest.aggregates is None
+    np.testing.assert_array_equal(finest.candidates(), candidates)
+
+
+def test_only_the_finest_candidates_are_relaxed():
+    h = build("five_point", SA_ENERGY, size=20)
+    finest, second = h.levels[:2]
+    assert second.candidates() is second.B
+    B = np.ones((400, 1))
+    for _ in range(4):
+        pyamg.relaxation.relaxation.gauss_seidel(finest.A, B, np.zeros((400, 1)), sweep="symmetric")
+    np.testing.assert_allclose(finest.candidates(), B, rtol=1e-12)
+    np.testing.assert_array_equal(finest.B, 1.0)
+
+
+@pytest.mark.parametrize(("name", "recipe"), CASES)
+def test_restrictions_are_the_transposed_prolongators(name, recipe):
+    h = build(name, recipe)
+    for level in h.levels[:-1]:
+        np.testing.assert_array_equal(level.R.toarray(), level.P.toarray().T)
+        assert level.R.format == level.A.format and level.R.has_sorted_indices
+    assert h.levels[-1].R is None
 
 
 def test_goldens():

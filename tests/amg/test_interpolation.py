@@ -7,7 +7,7 @@ from pyamg.classical.interpolate import classical_interpolation, direct_interpol
 from pyamg.classical.split import RS
 from scipy.sparse import csr_array
 
-from rllib_psparsity.amg.interpolation import interpolate
+from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
 from rllib_psparsity.amg.prolongation import prolongate
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.problems.families import FAMILIES
@@ -149,6 +149,28 @@ def test_vanishing_denominator_gives_an_empty_row_without_a_word(kind, capfd):
     P = interpolate(A, S, np.array([0, 1, 0]), kind)
     np.testing.assert_array_equal(P.toarray(), [[0.0], [1.0], [0.0]])
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_splits_as_pyamg(name, seed):
+    A = problem(name)
+    S = random_strength(A, np.random.default_rng(seed), share=(0.9, 0.6, 0.4, 0.2, 0.05, 0.0)[seed])
+    np.testing.assert_array_equal(split(S), RS(S))
+
+
+def test_the_diagonal_is_taken_out():
+    A = problem("jump")
+    S = random_strength(A, np.random.default_rng(0), share=0.6)
+    C = csr_array(S + csr_array(np.eye(A.shape[0])))
+    C.sort_indices()
+    np.testing.assert_array_equal(without_diagonal(C).toarray(), (S.toarray() != 0).astype(float))
+
+
+def test_the_strongest_column_is_the_first_of_the_largest():
+    P = csr_array(np.array([[0, 0, 0, 0], [0.2, -0.5, 0.5, 0], [0, 0, 0, -1e-30], [-3, 2, 0, 1]]))
+    np.testing.assert_array_equal(strongest_column(P), [-1, 1, 3, 0])
+    assert strongest_column(P).dtype == np.int32
 
 
 @pytest.mark.parametrize("kind", KINDS)

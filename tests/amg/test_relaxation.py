@@ -6,7 +6,7 @@ import pytest
 from pyamg.relaxation.relaxation import block_gauss_seidel, gauss_seidel
 from scipy.sparse import bsr_array, csr_array
 
-from rllib_psparsity.amg.relaxation import Relaxation
+from rllib_psparsity.amg.relaxation import Relaxation, jacobi
 from tests.amg.cases import SCALAR, coarse_level, problem
 
 
@@ -72,3 +72,26 @@ def test_a_sweep_reduces_the_energy_of_every_error():
     before = np.einsum("ik,ik->k", errors, A @ errors)
     Relaxation(A)(np.zeros_like(errors), errors)
     assert (np.einsum("ik,ik->k", errors, A @ errors) < before).all()
+
+
+@pytest.mark.parametrize("num_vectors", [1, 4, 6])
+@pytest.mark.parametrize("name", ["nine_point", "elasticity"])
+def test_jacobi_by_plain_products(name, num_vectors):
+    A = problem(name, size=6).A
+    dense = A.toarray()
+    x, _ = vectors(len(dense), num_vectors)
+    expected, kept = x.copy(), x.copy()
+    for _ in range(7):
+        expected = expected - 0.6 * np.diag(1.0 / np.diag(dense)) @ dense @ expected
+    np.testing.assert_allclose(jacobi(A, x, 0.6, 7), expected, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_halves_of_the_rows():
+    A = csr_array(np.array([[0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 2.0, 0.0], [1.0, 2.0, 3.0, 4.0]]))
+    below, above = Relaxation(A).halves()
+    for i in range(4):
+        start, stop = A.indptr[i], A.indptr[i + 1]
+        row = A.indices[start:stop]
+        np.testing.assert_array_equal(A.indices[start : below[i]], row[row < i])
+        np.testing.assert_array_equal(A.indices[above[i] : stop], row[row > i])

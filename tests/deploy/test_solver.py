@@ -14,6 +14,7 @@ from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.deploy.artifact import LoadedPolicy, save_policy
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.problems.validation import check_matrix
 
@@ -21,13 +22,13 @@ from rllib_psparsity.problems.validation import check_matrix
 def _policy(**settings) -> LoadedPolicy:
     torch.manual_seed(0)
     network = SparsifierPolicy(PolicyConfig(**settings)).eval()
-    return LoadedPolicy(network, PolicyConfig(**settings), network.menu, Limits())
+    return LoadedPolicy(inference_of(network), network.config, network.menu, Limits())
 
 
 @pytest.fixture
 def directory(tmp_path):
-    policy = _policy()
-    save_policy(policy.network, Limits(), tmp_path / "policy", "")
+    torch.manual_seed(0)
+    save_policy(SparsifierPolicy(PolicyConfig()), Limits(), tmp_path / "policy", "")
     return tmp_path / "policy"
 
 
@@ -45,7 +46,7 @@ def test_solver_of_a_block_matrix_never_takes_a_scalar_recipe():
     A, B = linear_elasticity((12, 12), format="bsr")
     policy = _policy(recipes=("classical/modified/classical", "sa/energy1/symmetric"))
     matrix, candidates = check_matrix(A, B)
-    hierarchy = build_hierarchy(matrix, candidates, policy_decide(policy.network), menu=policy.menu)
+    hierarchy = build_hierarchy(matrix, candidates, policy_decide(policy.inference), menu=policy.menu)
     assert not hierarchy.failed and len(hierarchy.levels) > 1
     assert {level.recipe.name for level in hierarchy.levels[:-1]} == {"sa/energy1/symmetric"}
     x = learned_solver(A, B, policy=policy).solve(np.ones(A.shape[0]), tol=1e-8, accel="cg")
@@ -88,7 +89,19 @@ def test_bad_input_is_refused(directory):
         strength_of_connection(A, np.ones(3), policy=directory)
 
 
-def test_deploy_loads_neither_ray_nor_torch_geometric():
-    code = "import sys, rllib_psparsity.deploy; print({'ray', 'torch_geometric', 'gymnasium'} & set(sys.modules))"
+def test_neither_torch_nor_ray_is_needed(directory):
+    """Where both cannot be imported, a policy loads, and sets up the same solver."""
+    A = poisson((20, 20), format="csr")
+    code = f"""
+import sys
+for name in ("torch", "ray", "gymnasium", "torch_geometric"):
+    sys.modules[name] = None
+from pyamg.gallery import poisson
+from rllib_psparsity import learned_solver
+print([(level.A.shape[0], level.A.nnz) for level in learned_solver(poisson((20, 20), format="csr"),
+       policy={str(directory)!r}).levels])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    levels = learned_solver(A, policy=directory).levels
+    assert len(levels) > 1
+    assert done.stdout.strip() == str([(level.A.shape[0], level.A.nnz) for level in levels])

@@ -78,9 +78,10 @@ def test_credit_by_plain_loops(problems, reward):
     for index in range(3):
         run_episode(env, index, holed)
         levels = env.hierarchy.levels
+        test_vectors = env.reward.test_vectors(levels[0].A, np.random.default_rng(1))
         for last in range(2, len(levels) + 1):
             cycle = BlockVCycle(levels[:last])
-            quality = env.reward.quality(env.hierarchy, cycle, np.random.default_rng(1))
+            quality = env.reward.quality(env.hierarchy, cycle, test_vectors)
             credit = node_credit(quality, levels[:last])
             assert credit.dtype == np.float32 and abs(credit.mean(dtype=float)) < 1e-6
             assert credit == pytest.approx(reference(quality, levels[:last]), rel=1e-4, abs=1e-5)

@@ -9,6 +9,7 @@ import torch
 from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 from tests.environment.tiny import ELASTIC, SCALAR, run_episode, tiny_config
 
@@ -33,11 +34,11 @@ def test_greedy_episode_is_the_deployed_hierarchy(problems, action):
     env = SparsifyEnv(config)
     depths = []
     for index in range(3):
-        run_episode(env, index, policy_decide(network))
+        run_episode(env, index, policy_decide(inference_of(network)))
         episode = env.hierarchy
         problem = env.problems.training(index)
         deployed = build_hierarchy(
-            problem.A, problem.B, policy_decide(network), menu=network.menu, limits=config.environment
+            problem.A, problem.B, policy_decide(inference_of(network)), menu=network.menu, limits=config.environment
         )
         assert episode.end == deployed.end and len(episode.levels) == len(deployed.levels)
         for ours, theirs in zip(episode.levels, deployed.levels, strict=True):

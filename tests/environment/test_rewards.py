@@ -12,6 +12,7 @@ from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.config.schema import RewardConfig
+from rllib_psparsity.environment.credit import Quality
 from rllib_psparsity.environment.rewards import make_reward
 from rllib_psparsity.environment.rewards.energy import energies
 from rllib_psparsity.environment.rewards.energy_reduction import EnergyReduction
@@ -27,6 +28,10 @@ def built(problems: str, index: int = 0, recipe: int = 0) -> Hierarchy:
     run_episode(env, index, lambda graph: textbook(graph, recipe))
     assert not env.hierarchy.failed
     return env.hierarchy
+
+
+def measure(reward, hierarchy: Hierarchy, cycle: BlockVCycle, rng) -> Quality:
+    return reward.quality(hierarchy, cycle, reward.test_vectors(hierarchy.levels[0].A, rng))
 
 
 BOTH = pytest.mark.parametrize("problems", [SCALAR, ELASTIC])
@@ -79,7 +84,7 @@ def test_work_per_digit_is_that_of_the_dense_cycle(problems):
         third, seventh = (np.linalg.matrix_power(E, power) @ errors[:, k] for power in (3, 7))
         logs.append(math.log((seventh @ A @ seventh) / (third @ A @ third)))
     rho = math.exp(sum(logs) / 4 / 2 / 4)
-    quality = WorkPerDigit(4).quality(hierarchy, cycle, np.random.default_rng(3))
+    quality = measure(WorkPerDigit(4), hierarchy, cycle, np.random.default_rng(3))
     expected = (hierarchy.cycle_complexity + 1.0) / digits_per_iteration(rho)
     assert math.exp(-quality.value) == pytest.approx(expected, rel=1e-6)
     # E is self-adjoint in the energy norm, so its spectral radius is its norm there: the limit of rho.
@@ -92,7 +97,7 @@ def test_work_per_digit_is_that_of_the_dense_cycle(problems):
 def test_work_per_digit_predicts_the_measured_one(problems):
     for recipe in range(3):
         hierarchy = built(problems, 1, recipe)
-        predicted = WorkPerDigit(8).quality(hierarchy, BlockVCycle(hierarchy.levels), np.random.default_rng(0)).value
+        predicted = measure(WorkPerDigit(8), hierarchy, BlockVCycle(hierarchy.levels), np.random.default_rng(0)).value
         measured = measure_solve(hierarchy.to_pyamg()).work_per_digit
         assert -predicted == pytest.approx(math.log(measured), abs=0.35)
 
@@ -116,7 +121,7 @@ def test_energy_reduction_by_plain_loops_and_pyamgs_cycle(problems, recipe):
     complexity = sum(level.A.nnz for level in hierarchy.levels) / A.nnz
     expected = -sum(ratios) / 6 - max(0.0, complexity - 1.35)
     for vectors in (1, 9):  # the document says six
-        quality = EnergyReduction(vectors).quality(hierarchy, BlockVCycle(hierarchy.levels), np.random.default_rng(7))
+        quality = measure(EnergyReduction(vectors), hierarchy, BlockVCycle(hierarchy.levels), np.random.default_rng(7))
         assert quality.value == pytest.approx(expected, rel=1e-8)
     assert quality.work_price == (1.0 if complexity > 1.35 else 0.0)
 
@@ -127,7 +132,7 @@ def test_energy_reduction_pays_for_complexity_above_the_free_one():
     qualities = []
     for complexity in (1.0, 1.35, 2.35):
         counted = type("Counted", (Hierarchy,), {"operator_complexity": complexity})(hierarchy.levels)
-        qualities.append(EnergyReduction(4).quality(counted, cycle, np.random.default_rng(0)))
+        qualities.append(measure(EnergyReduction(4), counted, cycle, np.random.default_rng(0)))
     light, free, heavy = qualities
     assert light.value == free.value == pytest.approx(heavy.value + 1.0)
     assert (light.work_price, free.work_price, heavy.work_price) == (0.0, 0.0, 1.0)
@@ -150,9 +155,9 @@ def test_pcg_iterations_are_those_of_the_measurement(problems):
     measured = [measure_solve(solver, seed) for seed in (0, 1, 2)]
     logs = [-math.log(solve.work_per_digit) for solve in measured]
     for seed in (0, 1, 2):
-        quality = PCGIterations(1).quality(hierarchy, cycle, Columns(seed))
+        quality = measure(PCGIterations(1), hierarchy, cycle, Columns(seed))
         assert quality.value == pytest.approx(logs[seed], rel=1e-6)
-    together = PCGIterations(3).quality(hierarchy, cycle, Columns(0, 1, 2))
+    together = measure(PCGIterations(3), hierarchy, cycle, Columns(0, 1, 2))
     assert together.value == pytest.approx(sum(logs) / 3, rel=1e-6)
     digits = sum(solve.digits for solve in measured) / 3
     assert together.gain_price == pytest.approx(1.0 / (2 * math.log(10) * digits), rel=1e-6)
@@ -162,9 +167,9 @@ def test_hybrid_is_the_mean_of_its_parts():
     hierarchy = built(SCALAR, 1)
     cycle = BlockVCycle(hierarchy.levels)
     rng = np.random.default_rng(5)
-    energy_part = EnergyReduction(4).quality(hierarchy, cycle, rng)
-    pcg_part = PCGIterations(4).quality(hierarchy, cycle, rng)
-    hybrid = Hybrid(4).quality(hierarchy, cycle, np.random.default_rng(5))
+    energy_part = measure(EnergyReduction(4), hierarchy, cycle, rng)
+    pcg_part = measure(PCGIterations(4), hierarchy, cycle, rng)
+    hybrid = measure(Hybrid(4), hierarchy, cycle, np.random.default_rng(5))
     assert hybrid.value == pytest.approx((energy_part.value + pcg_part.value) / 2)
     assert hybrid.gain_price == pytest.approx((energy_part.gain_price + pcg_part.gain_price) / 2)
     assert hybrid.work_price == pytest.approx((energy_part.work_price + pcg_part.work_price) / 2)
@@ -188,5 +193,5 @@ def test_a_reward_keeps_no_state_and_prefers_the_better_hierarchy(name):
     run_episode(env, 1, blind)
     poor = env.hierarchy
     assert not poor.failed
-    values = [reward.quality(h, BlockVCycle(h.levels), np.random.default_rng(0)).value for h in (good, poor, good)]
+    values = [measure(reward, h, BlockVCycle(h.levels), np.random.default_rng(0)).value for h in (good, poor, good)]
     assert values[0] == values[2] > values[1] >= reward.floor

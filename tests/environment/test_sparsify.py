@@ -10,7 +10,7 @@ import pytest
 
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.decision import Decision
-from rllib_psparsity.environment import sparsify
+from rllib_psparsity.environment import sparsify, start
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.errors import InputError, SetupFailure
 from tests.environment.tiny import ELASTIC, random_decision, run_episode, textbook, tiny_config
@@ -27,8 +27,9 @@ def quality(env: SparsifyEnv, index: int, levels: int | None = None) -> float:
     """The reward's figure of the first levels of the hierarchy, measured from outside."""
     hierarchy = copy.copy(env.hierarchy)
     hierarchy.levels = hierarchy.levels[:levels]
-    seed = np.random.SeedSequence(env.config.seed, spawn_key=(sparsify.TEST_VECTORS, index))
-    return env.reward.quality(hierarchy, BlockVCycle(hierarchy.levels), np.random.default_rng(seed)).value
+    rng = np.random.default_rng(np.random.SeedSequence(env.config.seed, spawn_key=(start.TEST_VECTORS, index)))
+    test_vectors = env.reward.test_vectors(hierarchy.levels[0].A, rng)
+    return env.reward.quality(hierarchy, BlockVCycle(hierarchy.levels), test_vectors).value
 
 
 @pytest.mark.parametrize("problems", [None, ELASTIC])

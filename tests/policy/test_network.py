@@ -10,7 +10,8 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES
 from rllib_psparsity.policy.backbones import BACKBONES, make_encoder
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.policy.network import PRIOR_BOUND, SparsifierPolicy
+from rllib_psparsity.policy.inference import PRIOR_BOUND
+from rllib_psparsity.policy.network import SparsifierPolicy
 from tests.policy.random_graphs import random_graph, renumbered
 
 

@@ -236,7 +236,7 @@ def test_default_mix_makes_problems():
 def test_importing_needs_none_of_the_heavy_libraries():
     code = (
         "import sys, rllib_psparsity.problems.distribution, rllib_psparsity.problems.curriculum; "
-        "print([m for m in ('ray', 'torch', 'pyamg', 'skfem', 'pydantic', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('ray', 'torch', 'pyamg', 'skfem', 'pydantic', 'matplotlib', 'numba') if m in sys.modules])"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)

@@ -10,6 +10,7 @@ import pytest
 
 from rllib_psparsity.problems.families import FAMILIES, MIN_SIZE
 from rllib_psparsity.problems.validation import check_matrix
+from tests.goldens.problems import FILE, problems, summary
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SIZE = 7
@@ -47,6 +48,17 @@ def test_golden(name):
     problem = family.make(np.random.default_rng(12345), SIZE, **middle(family))
     expected = json.loads(GOLDEN.read_text())["families"][name]
     assert figures(problem) == pytest.approx(expected, rel=1e-12)
+
+
+def test_golden_patterns_and_entries():
+    """Regenerate with ``python -m tests.goldens.problems`` when a change of the matrices is meant."""
+    golden = json.loads(FILE.read_text())
+    made = {key: summary(problem) for key, problem in problems()}
+    assert list(made) == list(golden)
+    for key, expected in golden.items():
+        assert made[key]["pattern"] == expected["pattern"], key
+        for part in ("parameters", "entries", "candidates"):
+            assert made[key][part] == pytest.approx(expected[part], rel=1e-11, abs=1e-11), key
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -131,6 +133,59 @@ def test_rounding_is_averaged_away_and_more_is_refused():
     A[0, 1] = -1 + 1e-8
     with pytest.raises(InputError, match="symmetric"):
         check_matrix(A)
+
+
+@pytest.mark.parametrize(
+    "name", ["dense", "csr_array", "csc_array", "coo_matrix", "bsr 1x1", "int64 indices", "unsorted"]
+)
+def test_averaging_leaves_the_input_as_it_was(name):
+    given = INPUTS[name]()
+    entries = given.data if sp.issparse(given) else given
+    entries *= 1 + 1e-13 * np.random.default_rng(0).random(entries.shape)
+    before = parts(given)
+    dense = given.toarray() if sp.issparse(given) else given
+    np.testing.assert_array_equal(check_matrix(given)[0].toarray(), (dense + dense.T) / 2)
+    for old, now in zip(before, parts(given), strict=True):
+        np.testing.assert_array_equal(old, now)
+
+
+@pytest.mark.parametrize("lonely", [1e-13, 1e-320])
+def test_an_entry_without_counterpart_is_shared_with_it(lonely):
+    A = np.diag([1.0, 4.0, 1e200])
+    A[0, 1], A[2, 0] = lonely, lonely
+    checked, _ = check_matrix(sp.csr_array(A))
+    np.testing.assert_array_equal(checked.toarray(), (A + A.T) / 2)
+    assert np.all(checked.data != 0) and checked.has_canonical_format
+
+
+def test_entries_that_cancel_vanish():
+    A = DENSE.copy()
+    A[0, 2], A[2, 0] = 1e-14, -1e-14
+    np.testing.assert_array_equal(check_matrix(A)[0].indices, sp.csr_array(DENSE).indices)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_symmetric_parts_of_random_structures(seed):
+    """One entry more or less than the transpose has, anywhere, against dense arithmetic."""
+    rng = np.random.default_rng(seed)
+    A = np.where(rng.random((12, 12)) < 0.3, rng.standard_normal((12, 12)), 0.0)
+    A = A + A.T + 20 * np.eye(12) + 1e-12 * np.where(rng.random((12, 12)) < 0.3, rng.standard_normal((12, 12)), 0.0)
+    checked, _ = check_matrix(A)
+    np.testing.assert_array_equal(checked.toarray(), (A + A.T) * 0.5)
+    i, j = (int(index) for index in rng.choice(12, 2, replace=False))
+    A[i, j] += 0.125
+    with pytest.raises(InputError, match=f"in row {min(i, j)}, column {max(i, j)} but .* in row {max(i, j)}, column"):
+        check_matrix(A)
+
+
+def test_large_matrices_are_copied_once():
+    A = sp.diags_array([-1.0, -1.0, 4.0, -1.0, -1.0], offsets=[-200, -1, 0, 1, 200], shape=(40_000, 40_000)).tocsr()
+    check_matrix(A)
+    tracemalloc.start()
+    check_matrix(A)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * (A.data.nbytes + A.indices.nbytes + A.indptr.nbytes)
 
 
 def test_single_precision_rounding_is_no_asymmetry():

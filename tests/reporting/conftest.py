@@ -16,6 +16,8 @@ def _row(iteration: int, **changes) -> dict:
         "env_steps": 200 * iteration,
         "episodes": 64 * iteration,
         "seconds": 3.0 * iteration,
+        "seconds_sampling": 2.0,
+        "seconds_learning": 0.75,
         "episodes_per_second": 41.25,
         "reward_mean": -2.0,
         "reward_std": 0.25,

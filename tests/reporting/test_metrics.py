@@ -17,6 +17,8 @@ COLUMNS = [
     "episodes",
     "seconds",
     "episodes_per_second",
+    "seconds_sampling",
+    "seconds_learning",
     "reward_mean",
     "reward_std",
     "work_per_digit_mean",
@@ -45,6 +47,17 @@ def row(iteration: int) -> dict:
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "metrics.parquet"
+
+
+def test_files_of_the_first_versions_are_read_and_continued(path):
+    old = [name for name in COLUMNS if not name.startswith("seconds_")]
+    pq.write_table(pa.Table.from_pylist([row(1)], schema=SCHEMA).select(old), path)
+    file = MetricsFile(path)
+    (first,) = file.rows
+    assert math.isnan(first["seconds_sampling"]) and math.isnan(first["seconds_learning"])
+    assert {name: first[name] for name in old} == {name: row(1)[name] for name in old}
+    file.append(row(2))
+    assert MetricsFile(path).rows[1] == row(2)
 
 
 def test_reference_lists_the_columns_in_order():

@@ -15,6 +15,7 @@ from rllib_psparsity.training import connectors
 from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns
 from rllib_psparsity.training.connectors import STEPS, HierarchicalGAE
 from rllib_psparsity.training.loss import StepBatch
+from rllib_psparsity.training.rollouts import count_graphs
 from tests.environment.tiny import tiny_config
 from tests.training.runners import local_runner
 
@@ -41,12 +42,19 @@ def sampled():
     return config, runner, runner.sample(indices=INDICES)
 
 
-def connected(config, runner, episodes):
+def connected_groups(config, runner, episodes):
     recorder = Recorder()
     batch = HierarchicalGAE(config)(
         rl_module={DEFAULT_MODULE_ID: runner.module}, episodes=episodes, metrics=recorder, batch={}
     )
     return list(batch[DEFAULT_MODULE_ID][STEPS]), recorder.figures
+
+
+def connected(config, runner, episodes):
+    """The steps in the order of the episodes, whatever groups they came in."""
+    groups, figures = connected_groups(config, runner, episodes)
+    by_decision = {id(step.decision): step for group in groups for step in group}
+    return [by_decision[id(episode.get_actions(t))] for episode in episodes for t in range(len(episode))], figures
 
 
 def by_hand(config, runner, episodes):
@@ -113,9 +121,27 @@ def test_recipes_are_compared_with_those_of_the_same_problem():
     assert actual == pytest.approx((merits - merits.mean()) / merits.std(), abs=1e-4)
 
 
+def test_rollouts_of_a_problem_share_its_finest_graph():
+    """Episodes 0, 1 and 2 share problem 0, and episode 3 begins problem 1."""
+    config = tiny_config("training.rollouts_per_problem=3")
+    runner = local_runner(config)
+    episodes = runner.sample(indices=[0, 1, 2, 3])
+    groups, _ = connected_groups(config, runner, episodes)
+    deeper = sum(len(episode) - 1 for episode in episodes)
+    assert deeper > 0 and sorted(map(len, groups)) == [1] * (deeper + 1) + [3]
+    assert count_graphs(episodes, 3) == len(groups)
+    for group in groups:
+        for step in group:
+            assert (step.graph.edge_features == group[0].graph.edge_features).all()
+    (shared,) = [group for group in groups if len(group) == 3]
+    assert [step.decision for step in shared] == [episode.get_actions(0) for episode in episodes[:3]]
+
+
 def test_steps_are_those_of_the_episodes(sampled):
     config, runner, episodes = sampled
-    steps = iter(connected(config, runner, episodes)[0])
+    groups, _ = connected_groups(config, runner, episodes)
+    assert all(len(group) == 1 for group in groups)
+    steps = (group[0] for group in groups)
     for episode in episodes:
         for t in range(len(episode)):
             step = next(steps)
@@ -156,10 +182,10 @@ def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperatu
     config = tiny_config(f"policy.action={action}", "policy.k=3", f"policy.temperature.initial={temperature}")
     runner = local_runner(config)
     steps, _ = connected(config, runner, runner.sample(indices=INDICES))
-    batch = StepBatch.from_steps(steps)
+    batch = StepBatch.from_steps([[step] for step in steps])
     with torch.no_grad():
         output = runner.module.unwrapped().network(batch.graphs, with_value=True)
-        log_prob = make_actions(config.policy, output, batch.graphs).log_prob(batch.decisions)
+        log_prob, _ = make_actions(config.policy, output, batch.decisions).evaluate()
     assert torch.allclose(log_prob.units, batch.unit_log_prob, rtol=1e-6, atol=1e-6)
     assert torch.allclose(log_prob.recipe, batch.recipe_log_prob, rtol=1e-6, atol=1e-6)
     if action == "edges":  # and they are those of logits that the temperature has divided

@@ -8,7 +8,9 @@ import torch
 
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
-from rllib_psparsity.training.env_runner import sample_chunk
+from rllib_psparsity.policy.inference import inference_of
+from rllib_psparsity.problems.distribution import ProblemDistribution
+from rllib_psparsity.training.env_runner import EnvPool, sample_chunk
 from tests.environment.tiny import run_episode, tiny_config
 from tests.training.runners import local_runner, same_episode
 
@@ -87,9 +89,37 @@ def test_without_exploration_the_mode_is_taken():
         runner.module.unwrapped().network.recipe_head[-1].bias[2] += 5.0
     (episode,) = runner.sample(indices=[3], explore=False)
     env = SparsifyEnv(config)
-    steps = run_episode(env, 3, policy_decide(runner.module.unwrapped().network))
+    steps = run_episode(env, 3, policy_decide(inference_of(runner.module.unwrapped().network)))
     assert [step[1] for step in steps] == list(episode.get_rewards())
     assert {decision.recipe for decision in episode.get_actions()} == {2}
+
+
+@pytest.mark.parametrize("backbone", ["sparse", "gin"])
+def test_weights_that_arrive_are_used_at_once(backbone):
+    """Whichever way they arrive: by RLlib's sync, or written in place."""
+    config = tiny_config(f"policy.backbone={backbone}")
+    runner, other = local_runner(config), local_runner(config)
+    network = other.module.unwrapped().network
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+
+    def figures(of) -> np.ndarray:
+        (episode,) = of.sample(indices=[3])
+        return np.concatenate(
+            [
+                episode.get_extra_model_outputs("recipe_log_prob")[:1],
+                episode.get_extra_model_outputs("unit_log_prob")[0],
+            ]
+        )
+
+    before, changed = figures(runner), figures(other)
+    assert not np.array_equal(before, changed)
+    runner.set_state({"rl_module": {"default_policy": other.module.get_state()}, "weights_seq_no": 1})
+    assert np.array_equal(figures(runner), changed)
+    with torch.no_grad():
+        runner.module.unwrapped().network.temperature.fill_(0.5)
+    assert not np.array_equal(figures(runner), changed)
 
 
 def test_a_chunk_brings_its_number_and_metrics():
@@ -100,3 +130,17 @@ def test_a_chunk_brings_its_number_and_metrics():
     assert peeked["num_env_steps_sampled"] == sum(len(episode) for episode in episodes)
     assert peeked["num_episodes"] == 2
     assert peeked["episode_return_mean"] == pytest.approx(np.mean([episode.get_return() for episode in episodes]))
+
+
+def test_an_environment_pool_makes_a_problem_once(monkeypatch):
+    made = []
+    training = ProblemDistribution.training
+
+    def counted(self, index, difficulty=1.0):
+        made.append(index)
+        return training(self, index, difficulty)
+
+    monkeypatch.setattr(ProblemDistribution, "training", counted)
+    for k, env in enumerate(EnvPool(tiny_config()).take(6)):
+        env.reset(options={"index": k // 3, "difficulty": 1.0})
+    assert made == [0, 1]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.training.loss import StepBatch, ppo_loss
+from rllib_psparsity.training.loss import StepBatch, _clipped, ppo_loss
 from tests.environment.tiny import tiny_config
 from tests.training.steps import network_of, random_steps
 
@@ -98,7 +98,7 @@ def reference(config, network, steps, coefficient) -> tuple[float, dict[str, flo
 
 
 def loss_of(config, network, steps, coefficient, **kwargs):
-    batch = StepBatch.from_steps(steps)
+    batch = StepBatch.from_steps([[step] for step in steps])
     return ppo_loss(network(batch.graphs, with_value=True), batch, config, coefficient, **kwargs)
 
 
@@ -204,3 +204,29 @@ def test_two_learners_have_the_gradient_of_the_union(monkeypatch, action):
     _, expected = loss_of(config, network, steps, 0.02)
     for name in ("policy_loss", "value_loss", "entropy_edge", "entropy_recipe"):
         assert sum(part[name] for part in figures) / 2 == pytest.approx(expected[name], rel=1e-5)
+
+
+@ACTIONS
+def test_steps_on_one_graph_give_the_loss_and_gradient_of_steps_on_copies(action):
+    config = of_action(action)
+    network = network_of(config)
+    steps = [*random_steps(config, network, 1), *random_steps(config, network, 1, draws=7)]
+    pairs = [list(pair) for pair in zip(steps[: len(steps) // 2], steps[len(steps) // 2 :], strict=True)]
+    assert any((a.decision.edge_is_strong != b.decision.edge_is_strong).any() for a, b in pairs)
+    results = []
+    for groups in (pairs, [[step] for pair in pairs for step in pair]):
+        network.zero_grad()
+        batch = StepBatch.from_steps(groups)
+        assert batch.graphs.num_graphs == len(groups)
+        loss, figures = ppo_loss(network(batch.graphs, with_value=True), batch, config, 0.02)
+        loss.backward()
+        results.append((figures, torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])))
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-4, atol=1e-6)
+
+
+def test_the_clipped_objective_has_the_gradient_of_its_formula():
+    generator = torch.Generator().manual_seed(0)
+    log_ratio = torch.randn(40, dtype=torch.float64, generator=generator).requires_grad_()
+    advantage = torch.randn(40, dtype=torch.float64, generator=generator)
+    assert torch.autograd.gradcheck(lambda x: _clipped(x, advantage, 0.2), log_ratio)

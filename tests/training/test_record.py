@@ -55,7 +55,8 @@ def test_if_all_fail_there_is_no_work_per_digit():
 def test_rows_accumulate_and_fit_the_file(sampled, tmp_path):
     figures = episode_figures(sampled)
     learner = {name: float(number) for number, name in enumerate(LEARNER_COLUMNS)} | {"updates": 3.0}
-    result = {EPISODES: figures | {"difficulty": 1.0}, "learners": {DEFAULT_MODULE_ID: learner}}
+    times = {"seconds_sampling": 1.5, "seconds_learning": 0.25}
+    result = {EPISODES: figures | times | {"difficulty": 1.0}, "learners": {DEFAULT_MODULE_ID: learner}}
     file = MetricsFile(tmp_path / "metrics.parquet")
     row = None
     for seconds in (2.0, 4.0, 8.0):
@@ -67,6 +68,7 @@ def test_rows_accumulate_and_fit_the_file(sampled, tmp_path):
     assert [row["env_steps"] for row in file.rows] == [n * figures["env_steps"] for n in (1, 2, 3)]
     assert [row["seconds"] for row in file.rows] == [2.0, 6.0, 14.0]
     assert [row["episodes_per_second"] for row in file.rows] == [6.0, 3.0, 1.5]
+    assert all(row[name] == value for row in file.rows for name, value in times.items())
     assert all(row[name] == learner[name] for row in file.rows for name in LEARNER_COLUMNS)
 
 

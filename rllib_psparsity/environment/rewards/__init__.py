@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
@@ -15,15 +16,24 @@ from rllib_psparsity.environment.rewards.hybrid import Hybrid
 from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
 from rllib_psparsity.environment.rewards.work_per_digit import WorkPerDigit
 
+V = TypeVar("V")
 
-class Reward(Protocol):
+
+class Reward(Protocol[V]):
     """A measure of quality; instances hold no state, so that an episode's reward depends on the episode alone."""
 
     floor: float
     """The quality of a failed set-up; no measured quality is below it."""
 
-    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> Quality:
-        """Measure a hierarchy (or its first levels) through its block V-cycle, with test vectors from rng."""
+    def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> V:
+        """What every hierarchy on A is measured with: vectors drawn from rng, and what follows from them and A alone.
+
+        The same on every level, so that differences of qualities measure the level, not the draw.
+        """
+        ...
+
+    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, test_vectors: V) -> Quality:
+        """Measure a hierarchy (or its first levels) through its block V-cycle; the test vectors are only read."""
         ...
 
 
@@ -35,6 +45,6 @@ REWARDS: dict[str, type] = {
 }
 
 
-def make_reward(config: RewardConfig) -> Reward:
+def make_reward(config: RewardConfig) -> Reward[Any]:
     """The reward that the configuration names."""
     return REWARDS[config.name](config.vectors)

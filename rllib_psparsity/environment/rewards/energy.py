@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.block_vectors import multiply
 
 
 def energies(A: csr_array | bsr_array, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -11,8 +14,29 @@ def energies(A: csr_array | bsr_array, errors: np.ndarray) -> tuple[np.ndarray, 
 
     The totals are bounded away from zero, so that their logarithms exist for an error that a cycle removed entirely.
     """
-    products = errors * (A @ errors)
-    block = A.blocksize[0] if A.format == "bsr" else 1
-    totals = np.maximum(products.sum(axis=0), 1e-300)
+    return inner_products(errors, multiply(A, errors), A.blocksize[0] if A.format == "bsr" else 1)
+
+
+def inner_products(x: np.ndarray, y: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """x^T y of K pairs of vectors (n, K): totals and shares as of `energies`, for nodes of `block` unknowns."""
+    return _inner_products(x, y, block)
+
+
+@njit(cache=True)
+def _inner_products(x, y, block):
+    n, num_vectors = x.shape
+    totals, shares = np.zeros(num_vectors), np.zeros(n // block)
+    for i in range(n):
+        for k in range(num_vectors):
+            totals[k] += x[i, k] * y[i, k]
+    for k in range(num_vectors):
+        if totals[k] < 1e-300:
+            totals[k] = 1e-300
     # Shares, so that vectors count alike, however much of them is left.
-    return totals, (products / totals).sum(axis=1).reshape(-1, block).sum(axis=1)
+    weight = 1.0 / totals
+    for i in range(n):
+        share = 0.0
+        for k in range(num_vectors):
+            share += x[i, k] * y[i, k] * weight[k]
+        shares[i // block] += share
+    return totals, shares

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
 from rllib_psparsity.environment.credit import Quality
-from rllib_psparsity.environment.rewards.energy_reduction import EnergyReduction
-from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
+from rllib_psparsity.environment.rewards.energy_reduction import EnergyReduction, SmoothErrors
+from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations, RightHandSides
 
 
 class Hybrid:
@@ -22,8 +23,16 @@ class Hybrid:
         self._parts = (EnergyReduction(vectors), PCGIterations(vectors))
         self.floor = sum(part.floor for part in self._parts) / 2
 
-    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> Quality:
-        energy, pcg = (part.quality(hierarchy, cycle, rng) for part in self._parts)
+    def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> tuple[SmoothErrors, RightHandSides]:
+        energy, pcg = self._parts
+        return energy.test_vectors(A, rng), pcg.test_vectors(A, rng)
+
+    def quality(
+        self, hierarchy: Hierarchy, cycle: BlockVCycle, test_vectors: tuple[SmoothErrors, RightHandSides]
+    ) -> Quality:
+        smooth, right_hand_sides = test_vectors
+        energy = self._parts[0].quality(hierarchy, cycle, smooth)
+        pcg = self._parts[1].quality(hierarchy, cycle, right_hand_sides)
         return Quality(
             (energy.value + pcg.value) / 2,
             energy.before,

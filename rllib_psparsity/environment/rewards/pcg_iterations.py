@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
+import numpy as np
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.conjugate_gradients import solve_block
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
 from rllib_psparsity.environment.credit import Quality
+from rllib_psparsity.environment.rewards.energy import inner_products
 from rllib_psparsity.environment.rewards.work_per_digit import FAILED_WORK_PER_DIGIT
 
 TOLERANCE = 1e-8
 MAX_ITERATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RightHandSides:
+    """Right-hand sides (n, K), A's diagonal (n, 1), unknowns per node, and the nodes' shares (N,) of b^T D^-1 b."""
+
+    b: np.ndarray
+    diagonal: np.ndarray
+    block: int
+    before: np.ndarray
 
 
 class PCGIterations:
@@ -27,41 +42,20 @@ class PCGIterations:
     def __init__(self, vectors: int) -> None:
         self.vectors = vectors
 
-    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> Quality:
-        A = hierarchy.levels[0].A
-        r = rng.standard_normal((A.shape[0], self.vectors))
+    def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> RightHandSides:
+        b = rng.standard_normal((A.shape[0], self.vectors))
         diagonal = A.diagonal()[:, None]
-        before = r * r / diagonal
-        initial = np.linalg.norm(r, axis=0)
-        iterations, digits = np.zeros(self.vectors), np.zeros(self.vectors)
-        running = np.ones(self.vectors, dtype=bool)
-        after = before.copy()
-        z = cycle(r)
-        p = z.copy()
-        rz = np.einsum("ik,ik->k", r, z)
-        for _ in range(MAX_ITERATIONS):
-            Ap = A @ p
-            # A system that has converged stands still; the others go on.
-            alpha = np.where(running, rz / np.where(running, np.einsum("ik,ik->k", p, Ap), 1.0), 0.0)
-            r = r - alpha * Ap
-            iterations += running
-            relative = np.linalg.norm(r, axis=0) / initial
-            digits = np.where(running, -np.log10(np.maximum(relative, 1e-300)), digits)
-            after[:, running] = (r * r / diagonal)[:, running]
-            running &= relative > TOLERANCE
-            if not running.any() or not np.isfinite(relative).all():
-                break
-            z = cycle(r)
-            new_rz = np.einsum("ik,ik->k", r, z)
-            p = z + np.where(running, new_rz / np.where(running, rz, 1.0), 0.0) * p
-            rz = new_rz
+        block = A.blocksize[0] if A.format == "bsr" else 1
+        return RightHandSides(b, diagonal, block, inner_products(b, b / diagonal, block)[1])
+
+    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, test_vectors: RightHandSides) -> Quality:
+        A = hierarchy.levels[0].A
+        solve = solve_block(A, test_vectors.b, cycle, TOLERANCE, MAX_ITERATIONS)
+        digits = -np.log10(np.maximum(solve.relative, 1e-300))
         work = hierarchy.cycle_complexity + 1.0
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = -np.log(work * iterations / np.maximum(digits, 0.0))
+            logs = -np.log(work * solve.iterations / np.maximum(digits, 0.0))
         value = max(float(np.mean(np.nan_to_num(np.maximum(logs, self.floor), nan=self.floor))), self.floor)
-        block = A.blocksize[0] if A.format == "bsr" else 1
-        by_node = [
-            (values / values.sum(axis=0)).sum(axis=1).reshape(-1, block).sum(axis=1) for values in (before, after)
-        ]
+        _, after = inner_products(solve.residuals, solve.residuals / test_vectors.diagonal, test_vectors.block)
         gain = max(float(2.0 * np.log(10.0) * np.mean(digits)), 1.0)
-        return Quality(value, by_node[0], by_node[1] * np.exp(-gain), 1.0 / gain, 2.0 / work)
+        return Quality(value, test_vectors.before, after * np.exp(-gain), 1.0 / gain, 2.0 / work)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
@@ -13,6 +16,15 @@ FAILED_WORK_PER_DIGIT = 100.0
 """What a failed set-up counts as; more than unpreconditioned conjugate gradients need on the training problems."""
 DISCARDED_CYCLES = 3
 MEASURED_CYCLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RandomErrors:
+    """Errors (n, K), their energies (K,), and shares of those by node (N,)."""
+
+    errors: np.ndarray
+    initial: np.ndarray
+    before: np.ndarray
 
 
 class WorkPerDigit:
@@ -35,11 +47,13 @@ class WorkPerDigit:
     def __init__(self, vectors: int) -> None:
         self.vectors = vectors
 
-    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, rng: np.random.Generator) -> Quality:
-        A = hierarchy.levels[0].A
+    def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> RandomErrors:
         errors = rng.standard_normal((A.shape[0], self.vectors))
+        return RandomErrors(errors, *energies(A, errors))
+
+    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, test_vectors: RandomErrors) -> Quality:
+        A, errors = hierarchy.levels[0].A, test_vectors.errors
         zero = np.zeros_like(errors)
-        initial, before = energies(A, errors)
         for _ in range(DISCARDED_CYCLES):
             errors = cycle(zero, errors)
         discarded, _ = energies(A, errors)
@@ -49,10 +63,10 @@ class WorkPerDigit:
         rho = float(np.exp(np.mean(np.log(final / discarded)) / (2 * MEASURED_CYCLES)))
         work = hierarchy.cycle_complexity + 1.0
         value = -np.log(work / digits_per_iteration(rho)) if rho < 1.0 else self.floor
-        total_gain = max(float(np.mean(np.log(initial / final))), 1.0)
+        total_gain = max(float(np.mean(np.log(test_vectors.initial / final))), 1.0)
         # `energies` divides every vector by its total, so only shares are left in `after`: put the reduction back.
         after = after * np.exp(-total_gain)
-        return Quality(max(float(value), self.floor), before, after, 1.0 / total_gain, 2.0 / work)
+        return Quality(max(float(value), self.floor), test_vectors.before, after, 1.0 / total_gain, 2.0 / work)
 
 
 def digits_per_iteration(rho: float) -> float:

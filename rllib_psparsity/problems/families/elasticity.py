@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
-from scipy.sparse import bsr_array
+from scipy.sparse import bsr_array, coo_array
 
 from rllib_psparsity.problems.families.family import Family, Parameter, symmetric_csr
 from rllib_psparsity.problems.problem import Problem
@@ -30,15 +32,23 @@ def make(rng: np.random.Generator, size: int, *, youngs_modulus: float, poisson_
     as Poisson's ratio tends to 1/2.
     """
     from skfem import Basis, ElementQuad1, ElementVector, MeshQuad  # costs 0.3 s: only when needed
-    from skfem.models.elasticity import lame_parameters, linear_elasticity
+    from skfem.helpers import ddot, sym_grad
+    from skfem.models.elasticity import lame_parameters, linear_stress
 
     points = np.stack([np.tile(np.arange(size), size), np.repeat(np.arange(size), size)]) / (size - 1)
     numbers = np.arange(size * size).reshape(size, size)
     corners = (numbers[:-1, :-1], numbers[:-1, 1:], numbers[1:, 1:], numbers[1:, :-1])  # counterclockwise
     mesh = MeshQuad(points, np.stack([corner.ravel() for corner in corners]))
     basis = Basis(mesh, ElementVector(ElementQuad1()), intorder=3)
-    form = linear_elasticity(*lame_parameters(youngs_modulus, poisson_ratio))
-    stiffness = symmetric_csr(form.assemble(basis))
+    # As `linear_elasticity(...).assemble(basis)` of the library, which would find a stress anew for every pair.
+    stress = linear_stress(*lame_parameters(youngs_modulus, poisson_ratio))
+    strains = [sym_grad(function[0]) for function in basis.basis]
+    pairs = itertools.product(map(stress, strains), strains)
+    entries = np.concatenate([np.sum(ddot(sigma, strain) * basis.dx, axis=1) for sigma, strain in pairs])
+    dofs = np.asarray(basis.element_dofs)
+    rows, columns = np.tile(dofs, (len(dofs), 1)).ravel(), np.repeat(dofs, len(dofs), axis=0).ravel()
+    used = entries != 0
+    stiffness = symmetric_csr(coo_array((entries[used], (rows[used], columns[used])), shape=(basis.N, basis.N)))
 
     nodes = np.flatnonzero(points[0] > 0)
     unknowns = np.asarray(basis.nodal_dofs)[:, nodes].T.ravel()

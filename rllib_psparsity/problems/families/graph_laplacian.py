@@ -22,16 +22,15 @@ def make(rng: np.random.Generator, size: int, *, degree: float, sigma: float, sh
     """
     points = rng.random((size * size, 2))
     pairs = KDTree(points).query_pairs(math.sqrt(degree / (math.pi * len(points))), output_type="ndarray")
-    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    first, second = np.divmod(np.sort(pairs[:, 0] * len(points) + pairs[:, 1]), len(points))
     weights = np.exp(sigma * rng.standard_normal(len(pairs)))
-    adjacency = csr_array((weights, pairs.T), shape=(len(points), len(points)))
+    adjacency = csr_array((weights, (first, second)), shape=(len(points), len(points)))
     _, part = connected_components(adjacency, directed=False)
     kept = part == np.argmax(np.bincount(part))
 
     numbers = np.cumsum(kept) - 1
-    inside = kept[pairs[:, 0]]
-    first, second = numbers[pairs[inside]].T
-    weights = weights[inside]
+    inside = kept[first]
+    first, second, weights = numbers[first[inside]], numbers[second[inside]], weights[inside]
     n = int(kept.sum())
     diagonal = np.bincount(first, weights, n) + np.bincount(second, weights, n) + shift
     nodes = np.arange(n)

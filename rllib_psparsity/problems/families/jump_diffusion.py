@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 
 from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
+from rllib_psparsity.problems.families.stencil import neighbour_matrix
 from rllib_psparsity.problems.problem import Problem
 
 
@@ -28,7 +29,6 @@ def finite_volume_matrix(conductivity: np.ndarray) -> csr_array:
     is half a cell away and carries 2 k. Unknowns are numbered along the last axis first. No factor of h.
     """
     k = conductivity
-    numbers = np.arange(k.size, dtype=np.int32).reshape(k.shape)
     across_x = 2 * k[:, 1:] * k[:, :-1] / (k[:, 1:] + k[:, :-1])
     across_y = 2 * k[1:] * k[:-1] / (k[1:] + k[:-1])
     diagonal = np.zeros_like(k)
@@ -40,15 +40,13 @@ def finite_volume_matrix(conductivity: np.ndarray) -> csr_array:
         diagonal[high] += faces
     for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         diagonal[side] += 2 * k[side]
-    weights = np.concatenate([across_x.ravel(), across_y.ravel()])
-    first = np.concatenate([numbers[:, :-1].ravel(), numbers[:-1].ravel()])
-    second = np.concatenate([numbers[:, 1:].ravel(), numbers[1:].ravel()])
-    rows = np.concatenate([first, second, numbers.ravel()])
-    columns = np.concatenate([second, first, numbers.ravel()])
-    entries = np.concatenate([-weights, -weights, diagonal.ravel()])
-    matrix = csr_array((entries, (rows, columns)), shape=(k.size, k.size))
-    matrix.sort_indices()
-    return matrix
+    entries = np.zeros((*k.shape, 5))
+    entries[1:, :, 0] = entries[:-1, :, 4] = -across_y
+    entries[:, 1:, 1] = entries[:, :-1, 3] = -across_x
+    entries[:, :, 2] = diagonal
+    entries = entries.reshape(-1, 5)
+    steps = np.array([-k.shape[1], -1, 0, 1, k.shape[1]], dtype=np.int32)
+    return neighbour_matrix(entries, entries != 0, steps)
 
 
 def make(rng: np.random.Generator, size: int, *, decades: float, correlation: float) -> Problem:

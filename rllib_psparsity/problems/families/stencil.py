@@ -20,13 +20,27 @@ def stencil_matrix(stencil: np.ndarray, shape: tuple[int, ...]) -> csr_array:
 
     PyAMG's `gallery.stencil_grid` gives the same matrix through a dia_array; this one is faster on small grids.
     """
-    used = np.flatnonzero(stencil)
-    offsets = np.array(np.unravel_index(used, stencil.shape)) - 1
-    points = np.indices(shape, dtype=np.int32).reshape(len(shape), -1)
-    neighbours = points[:, :, None] + offsets[:, None, :]  # (axes, points, used), ascending numbers in each row
-    extent = np.reshape(shape, (-1, 1, 1))
-    inside = np.asarray(((neighbours >= 0) & (neighbours < extent)).all(axis=0))
-    numbers = np.asarray(np.ravel_multi_index(tuple(neighbours), shape, mode="clip"), dtype=np.int32)
-    indptr = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]).astype(np.int32)
-    weights = np.broadcast_to(stencil.ravel()[used], inside.shape)
-    return csr_array((weights[inside], numbers[inside], indptr), shape=(len(inside), len(inside)))
+    offsets = np.argwhere(stencil) - 1  # (used, axes), so that numbers ascend in each row
+    inside = np.ones((1, len(offsets)), dtype=bool)
+    steps = np.zeros(len(offsets), dtype=np.int32)  # from a point's number to its neighbours'
+    for axis, extent in enumerate(shape):
+        neighbour = np.arange(extent)[:, None] + offsets[:, axis]
+        inside = (inside[:, None] & (neighbour >= 0) & (neighbour < extent)).reshape(-1, len(offsets))
+        steps = steps * extent + offsets[:, axis].astype(np.int32)
+    return neighbour_matrix(np.broadcast_to(stencil[stencil != 0], inside.shape), inside, steps)
+
+
+def neighbour_matrix(entries: np.ndarray, inside: np.ndarray, steps: np.ndarray) -> csr_array:
+    """A matrix whose entry (i, i + steps[k]) is entries[i, k] where inside[i, k].
+
+    Parameters
+    ----------
+    entries : (n, K) float64
+    inside : (n, K) bool
+    steps : (K,) int32, ascending
+    """
+    n = len(inside)
+    columns = np.arange(n, dtype=np.int32)[:, None] + steps
+    indptr = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum(inside.sum(axis=1), out=indptr[1:])
+    return csr_array((entries[inside], columns[inside], indptr), shape=(n, n))

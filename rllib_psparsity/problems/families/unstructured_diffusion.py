@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array, csr_array
 from scipy.spatial import Delaunay
 
 from rllib_psparsity.problems.families.anisotropic_diffusion_fd import ROTATED_PARAMETERS
-from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem, symmetric_csr
+from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
 from rllib_psparsity.problems.problem import Problem
 
 JITTER = 0.35
 """Largest displacement of an interior point along each axis, in grid widths."""
+
+QUADRATURE = np.array([[1, 4, 1], [1, 1, 4]]) / 6
+"""Barycentric coordinates 1 and 2 of the three points of the rule of degree two, of equal weights."""
 
 
 def jittered_points(rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,24 +34,52 @@ def make(rng: np.random.Generator, size: int, *, epsilon: float, theta: float, t
     -div(K grad u) on the unit square, u = 0 on the boundary, on a Delaunay triangulation of a jittered grid with
     size x size interior points; the unknowns are those points. K has conductivity 1 along an angle and epsilon across
     it, as in `anisotropic_diffusion_fd`; the angle grows linearly with x from theta at x = 0 to theta + turn at x = 1
-    (radians). Assembly by scikit-fem, with its default quadrature (exact for the constant tensor).
+    (radians). Quadrature at three points a triangle (exact for the constant tensor).
     """
-    from skfem import Basis, BilinearForm, ElementTriP1, MeshTri  # costs 0.3 s: only for those who need it
-
     points, interior = jittered_points(rng, size)
-    triangles = Delaunay(points).simplices.astype(np.int64)
-    basis = Basis(MeshTri(np.ascontiguousarray(points.T), np.ascontiguousarray(triangles.T)), ElementTriP1())
-    angle = theta + turn * basis.global_coordinates()[0]
-    c, s = np.cos(angle), np.sin(angle)
-
-    def energy(u: Any, v: Any, _: Any) -> Any:
-        along = (c * u.grad[0] + s * u.grad[1]) * (c * v.grad[0] + s * v.grad[1])
-        across = (c * u.grad[1] - s * u.grad[0]) * (c * v.grad[1] - s * v.grad[0])
-        return along + epsilon * across
-
-    stiffness = symmetric_csr(BilinearForm(energy).assemble(basis))
-    matrix = stiffness[interior][:, interior]
+    triangles = np.sort(Delaunay(points).simplices, axis=1)
+    elements = element_matrices(points[triangles], epsilon, theta, turn)
+    matrix = assembled(triangles, elements, interior)
     return scalar_problem(matrix, FAMILY.name, size, epsilon=epsilon, theta=theta, turn=turn)
+
+
+def element_matrices(corners: np.ndarray, epsilon: float, theta: float, turn: float) -> np.ndarray:
+    """(3, 3, T) stiffness of linear elements on triangles with (T, 3, 2) corners; K as `make` has it."""
+    edges = corners[:, 1:] - corners[:, :1]  # (T, 2, 2), the columns of the affine map's matrix
+    area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 1, 0] * edges[:, 0, 1]  # twice the area, with a sign
+    # Gradients of the barycentric coordinates, (2, T) each.
+    one = np.stack([edges[:, 1, 1], -edges[:, 1, 0]]) / area
+    two = np.stack([-edges[:, 0, 1], edges[:, 0, 0]]) / area
+    gradients = (-one - two, one, two)
+    x = np.outer(QUADRATURE[0], edges[:, 0, 0]) + np.outer(QUADRATURE[1], edges[:, 1, 0]) + corners[:, 0, 0]
+    angle = theta + turn * x  # (3, T), as all that follows
+    c, s = np.cos(angle), np.sin(angle)
+    along = [c * g_x + s * g_y for g_x, g_y in gradients]
+    across = [c * g_y - s * g_x for g_x, g_y in gradients]
+    weight = np.abs(area) * (1 / 6)
+    elements = np.empty((3, 3, len(corners)))
+    for i in range(3):
+        for j in range(i + 1):
+            energy = along[i] * along[j] + epsilon * (across[i] * across[j])
+            elements[i, j] = elements[j, i] = np.sum(energy * weight, axis=0)
+    return elements
+
+
+def assembled(triangles: np.ndarray, elements: np.ndarray, interior: np.ndarray) -> csr_array:
+    """Sum of (3, 3, T) symmetric element matrices, rows and columns of the interior points only.
+
+    Symmetric to the last bit: two triangles at most share an edge, and their sum does not depend on the order.
+    """
+    rows = np.tile(triangles.T, (3, 1)).ravel()
+    columns = np.repeat(triangles.T, 3, axis=0).ravel()
+    entries = elements.ravel()
+    used = interior[rows] & (entries != 0)
+    numbers = (np.cumsum(interior) - 1).astype(np.int32)
+    shape = (int(interior.sum()), len(interior))
+    matrix = coo_array((entries[used], (numbers[rows[used]], columns[used])), shape=shape).tocsr()
+    kept = interior[matrix.indices] & (matrix.data != 0)
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr].astype(np.int32)
+    return csr_array((matrix.data[kept], numbers[matrix.indices[kept]], indptr), shape=(shape[0], shape[0]))
 
 
 FAMILY = Family(

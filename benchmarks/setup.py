@@ -1,0 +1,264 @@
+"""What a deployed set-up costs: `learned_solver` against PyAMG's smoothed aggregation.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.setup [--policy DIR] [--sizes N ...] [--repeats 3]
+
+Three methods on three matrices: the 5-point Laplacian and rotated anisotropic diffusion with 9 points in 2D, the
+7-point Laplacian in 3D.
+
+    learned     ``learned_solver(A, policy=DIR)``: loading the policy and checking the matrix included
+    default     ``smoothed_aggregation_solver(A)``
+    evolution   the same with ``strength=("evolution", {"epsilon": 4.0})``, PyAMG's k = 2, both as `amg.portfolio`
+                builds them: max_coarse 50, which is also the learned one's
+
+Times are CPU seconds of one thread, all methods in one process and interleaved, so that each finds caches and clock
+rate as the others do; wall times are beside them. Everything has been compiled, loaded and run on a small matrix of the
+same kind before. The matrix is told apart from what PyAMG keeps on it by a fresh object for every set-up. Memory is the
+peak resident set above that with the matrix loaded, of one set-up in a process of its own. The solve, conjugate
+gradients to 1e-8, is context: a cheap set-up that solves badly is no bargain.
+
+Without --policy: the network before any training, whose decisions are nearly those of its classical prior.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.phases import Phases
+from benchmarks.processes import in_fresh_process, resident_peak
+from benchmarks.record import arguments_parser, interleave, result_directory, spread, write_result
+
+PROBLEMS = ("2D 5-point", "2D 9-point", "3D 7-point")
+METHODS = ("learned", "default", "evolution")
+CLASSICAL = {"default": "PyAMG default", "evolution": "sa evolution 4 jacobi"}
+SIZES = (10_000, 100_000, 1_000_000)
+MORE_REPEATS_BELOW = 100_000
+"""Smaller set-ups are repeated as many times more often as they are smaller: they take milliseconds."""
+QUICK_SIZES = (1_000, 2_000)
+UNTRAINED = "the network before any training (seed 0): no --policy was given"
+WARM_UP_UNKNOWNS = 1_500
+MAX_ITERATIONS = 200
+PHASES = {
+    "policy loading": ("rllib_psparsity.deploy.artifact:load_policy",),
+    "check of the matrix": ("rllib_psparsity.problems.validation:check_matrix",),
+    "features": ("rllib_psparsity.graph.features:level_graph",),
+    "relaxed candidates": ("rllib_psparsity.amg.hierarchy:Level.candidates",),
+    # All that is left of the loop over levels once the other phases are taken out.
+    "inference": ("rllib_psparsity.amg.hierarchy:build_hierarchy",),
+    "coarsening and prolongator": ("rllib_psparsity.amg.hierarchy:HierarchyBuilder.coarsen",),
+    "Galerkin product": ("rllib_psparsity.amg.products:galerkin_product",),
+    "PyAMG object": ("rllib_psparsity.amg.hierarchy:Hierarchy.to_pyamg",),
+}
+OTHER = "other"
+
+
+def matrix(problem: str, unknowns: int) -> Any:
+    """The matrix of nearly that many unknowns on a square or cubic grid."""
+    import numpy as np
+
+    from rllib_psparsity.problems.families import FAMILIES
+
+    rng = np.random.default_rng(0)
+    if problem == "3D 7-point":
+        return FAMILIES["diffusion_3d"].make(rng, round(unknowns ** (1 / 3)), k_x=1.0, k_y=1.0, k_z=1.0).A
+    shape = {"epsilon": 0.01, "theta": np.pi / 6} if problem == "2D 9-point" else {"epsilon": 1.0, "theta": 0.0}
+    return FAMILIES["anisotropic_diffusion_fd"].make(rng, round(unknowns**0.5), **shape).A
+
+
+def builders(methods: list[str], policy: str) -> dict[str, Callable[[Any], Any]]:
+    """Method -> a set-up of the matrix it is given."""
+    from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
+    from rllib_psparsity.deploy.solver import learned_solver
+
+    classical = {method.name: method for method in (PYAMG_DEFAULT, *PORTFOLIO)}
+    return {
+        name: (lambda A: learned_solver(A, policy=policy)) if name == "learned" else classical[CLASSICAL[name]].build
+        for name in methods
+    }
+
+
+def warm_up(problem: str, methods: list[str], policy: str) -> None:
+    """Compile and load everything that the measured set-ups run, every recipe of the menu included."""
+    import numpy as np
+
+    from rllib_psparsity.amg.decision import Decision
+    from rllib_psparsity.amg.hierarchy import build_hierarchy
+    from rllib_psparsity.amg.measurement import measure_solve
+    from rllib_psparsity.deploy.artifact import load_policy
+    from rllib_psparsity.problems.validation import check_matrix
+
+    A = matrix(problem, WARM_UP_UNKNOWNS)
+    for build in builders(methods, policy).values():
+        measure_solve(build(A))
+    if "learned" in methods:
+        menu = load_policy(policy).menu
+        for recipe in range(len(menu)):
+            build_hierarchy(*check_matrix(A), lambda g, r=recipe: Decision(np.ones(g.num_edges, bool), r), menu=menu)
+
+
+def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
+    """One set-up: CPU and wall seconds, phases, and peak memory above that before it."""
+    from rllib_psparsity.amg.portfolio import without_caches
+
+    A = without_caches(A)
+    phases = Phases(PHASES)
+    gc.collect()
+    memory = resident_peak()
+    with phases.measuring(), phases.phase(OTHER):
+        wall, cpu = time.perf_counter(), time.process_time()
+        ml = build(A)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    memory = resident_peak() - memory
+    levels = [level.A.shape[0] for level in ml.levels]
+    return {
+        "seconds": cpu,
+        "wall_seconds": wall,
+        "added_peak_bytes": memory,
+        "phases": dict(phases.seconds),
+        "levels": levels,
+    }
+
+
+def solve(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
+    """What a hierarchy solves like, and at which CPU seconds."""
+    from rllib_psparsity.amg.measurement import measure_solve
+
+    ml = build(A)
+    start = time.process_time()
+    solved = measure_solve(ml, max_iterations=MAX_ITERATIONS)
+    return {
+        "solve_seconds": time.process_time() - start,
+        "iterations": solved.iterations,
+        "converged": solved.converged,
+        "operator_complexity": solved.operator_complexity,
+    }
+
+
+def work(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """In a process of its own: every method of the task on its matrix, a row per repeat."""
+    from scipy.sparse import load_npz
+
+    warm_up(task["problem"], task["methods"], task["policy"])
+    A = load_npz(task["matrix"])
+    build = builders(task["methods"], task["policy"])
+    rows = interleave({name: partial(measure, build[name], A) for name in build}, task["repeats"])
+    if task["solve"]:
+        solves = interleave({name: partial(solve, build[name], A) for name in build}, 1)
+        rows[0] = {name: row | solves[0][name] for name, row in rows[0].items()}
+    return rows
+
+
+def save_matrix(task: dict[str, Any]) -> dict[str, int]:
+    """In a process of its own, since making a matrix takes more memory than holding it."""
+    from scipy.sparse import save_npz
+
+    A = matrix(task["problem"], task["unknowns"])
+    save_npz(task["matrix"], A, compressed=False)
+    return {"unknowns": A.shape[0], "nonzeros": int(A.nnz), "bytes": A.data.nbytes + A.indices.nbytes + A.indptr.nbytes}
+
+
+def save_untrained(task: dict[str, Any]) -> None:
+    """The network before any training, as an artifact."""
+    import torch
+
+    from rllib_psparsity.amg.limits import Limits
+    from rllib_psparsity.config.schema import PolicyConfig
+    from rllib_psparsity.deploy.artifact import save_policy
+    from rllib_psparsity.policy.network import SparsifierPolicy
+
+    torch.manual_seed(0)
+    save_policy(SparsifierPolicy(PolicyConfig()), Limits(), Path(task["policy"]), UNTRAINED)
+
+
+def measure_case(problem: str, unknowns: int, repeats: int, policy: str, directory: Path) -> dict[str, Any]:
+    """Matrix, raw repeats and memory of one problem and size."""
+    task = {"problem": problem, "unknowns": unknowns, "policy": policy, "matrix": str(directory / "matrix.npz")}
+    size = in_fresh_process("benchmarks.setup:save_matrix", task)
+    rows = in_fresh_process("benchmarks.setup:work", {**task, "methods": METHODS, "repeats": repeats, "solve": True})
+    memory = {}
+    for method in METHODS:
+        (alone,) = in_fresh_process(
+            "benchmarks.setup:work", {**task, "methods": [method], "repeats": 1, "solve": False}
+        )
+        memory[method] = alone[method]["added_peak_bytes"]
+    return {"problem": problem, **size, "added_peak_bytes": memory, "rows": rows}
+
+
+def summary(case: dict[str, Any], smallest: dict[str, Any]) -> dict[str, Any]:
+    """Medians of a case, as ratios to the PyAMG methods and to the smallest size of the problem."""
+    rows, first = case["rows"], case["rows"][0]
+    seconds = {name: spread([row[name]["seconds"] for row in rows]) for name in METHODS}
+    figures: dict[str, Any] = {key: case[key] for key in ("problem", "unknowns", "nonzeros")}
+    for other in METHODS[1:]:
+        ratios = [row["learned"]["seconds"] / row[other]["seconds"] for row in rows]
+        figures[f"seconds_learned_to_{other}"] = round(statistics.median(ratios), 3)
+        peaks = case["added_peak_bytes"]
+        figures[f"memory_learned_to_{other}"] = round(peaks["learned"] / peaks[other], 3) if peaks[other] else None
+    for name in METHODS:
+        per_unknown = seconds[name]["median"] / case["unknowns"]
+        reference = statistics.median(row[name]["seconds"] for row in smallest["rows"]) / smallest["unknowns"]
+        once = ("solve_seconds", "iterations", "converged", "operator_complexity", "levels")
+        figures[name] = {
+            "seconds": seconds[name],
+            "wall_seconds": statistics.median(row[name]["wall_seconds"] for row in rows),
+            "microseconds_per_unknown": round(1e6 * per_unknown, 3),
+            "per_unknown_to_smallest": round(per_unknown / reference, 3),
+            "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
+            **{key: first[name][key] for key in once},
+        }
+    figures["learned"]["seconds_by_phase"] = {
+        phase: statistics.median(row["learned"]["phases"].get(phase, 0.0) for row in rows)
+        for phase in (*PHASES, "other")
+    }
+    return figures
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print one case."""
+    print(f"\n{figures['problem']}, {figures['unknowns']} unknowns, {figures['nonzeros']} nonzeros")
+    for name in METHODS:
+        line = figures[name]
+        print(
+            f"  {name:<10}{line['seconds']['median']:>9.3f} s  x{line['per_unknown_to_smallest']:<6.2f} a unknown"
+            f"{line['added_peak_megabytes']:>9.1f} MB   solve {line['solve_seconds']:>8.3f} s in {line['iterations']}"
+            f"{'' if line['converged'] else ' (not solved)'}, OC {line['operator_complexity']:.2f}"
+        )
+    ratios = [f"{key}: {value}" for key, value in figures.items() if "_learned_to_" in key]
+    print("  " + ", ".join(ratios))
+    phases = figures["learned"]["seconds_by_phase"]
+    print("  " + ", ".join(f"{phase} {seconds:.3f}" for phase, seconds in phases.items()), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = arguments_parser(__doc__, repeats=3)
+    parser.add_argument("--policy", type=Path, help="directory of an exported policy")
+    parser.add_argument("--sizes", type=int, nargs="+", help=f"numbers of unknowns {SIZES}")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
+    options = parser.parse_args(arguments)
+    sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
+    cases, figures = [], []
+    with tempfile.TemporaryDirectory() as directory:
+        policy = str(options.policy.resolve() if options.policy else Path(directory, "untrained"))
+        if options.policy is None:
+            in_fresh_process("benchmarks.setup:save_untrained", {"policy": policy})
+        for problem in options.problems:
+            for unknowns in sorted(sizes):
+                repeats = 1 if options.quick else options.repeats * max(1, MORE_REPEATS_BELOW // unknowns)
+                cases.append(measure_case(problem, unknowns, repeats, policy, Path(directory)))
+                smallest = next(case for case in cases if case["problem"] == problem)
+                figures.append(summary(cases[-1], smallest))
+                show(figures[-1])
+    described = {"policy": str(options.policy or UNTRAINED), "unit": "CPU seconds, one thread", "cases": figures}
+    print(write_result("setup", arguments, described, cases, result_directory(options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The filtered Jacobi prolongator of scalar problems with one candidate.
+
+The numbers are those of PyAMG's `jacobi_prolongation_smoother` with ``filter_entries=True, weighting="local"``, which
+serves all other problems.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from scipy.sparse import csr_array
+
+from rllib_psparsity.amg.products import sort_rows
+from rllib_psparsity.amg.tentative import Tentative
+
+OMEGA = 4.0 / 3.0
+"""Weight of the Jacobi step (Vanek, Mandel and Brezina 1996)."""
+
+
+def smooth_by_jacobi(A: csr_array, T: Tentative, C: csr_array) -> csr_array:
+    """P = T - U, U the part of omega D^-1 S T that leaves the candidate alone.
+
+    S is A where C has an entry, D its rows' sums of magnitudes. Each row of U is projected as in `minimise_energy`, on
+    the pattern of S T.
+
+    Parameters
+    ----------
+    A : (N, N) csr_array
+    T : the tentative prolongator of smoothed aggregation
+    C : (N, N) csr_array with its diagonal, the strong couplings; its values play no role
+
+    Returns
+    -------
+    (N, N_c) csr_array, sorted, without entries that are zero.
+    """
+    n, num_columns = A.shape[0], len(T.b_coarse)
+    indptr = np.zeros(n + 1, dtype=np.int32)
+    indices, data = np.empty(C.nnz, dtype=np.int32), np.empty(C.nnz)
+    count = _smooth(
+        *(A.indptr, A.indices, A.data, C.indptr, C.indices),
+        *(T.columns, T.values, T.b_coarse, indptr, indices, data),
+    )
+    indptr, indices, data = sort_rows(indptr, indices[:count], data[:count], num_columns)
+    return csr_array((data, indices, indptr), shape=(n, num_columns))
+
+
+@njit(cache=True)
+def _smooth(indptr, indices, data, c_indptr, c_indices, columns, values, b, p_indptr, p_indices, p_data):
+    n, num_columns = len(columns), len(b)
+    strong = np.full(n, -1, dtype=np.int32)  # strong[j] == i: j is a strong neighbour of i, or i itself
+    seen = np.full(num_columns, -1, dtype=np.int32)  # seen[j] == i: column j is in row i
+    update = np.empty(num_columns)
+    row = np.empty(num_columns, dtype=np.int32)
+    count = 0
+    for i in range(n):
+        for e in range(c_indptr[i], c_indptr[i + 1]):
+            strong[c_indices[e]] = i
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            if strong[indices[e]] == i:
+                total += abs(data[e])
+        weight = 1.0 / total if total != 0.0 else 0.0
+        size = 0
+        own = columns[i]
+        if own >= 0:
+            seen[own] = i
+            update[own] = 0.0
+            row[0] = own
+            size = 1
+        for e in range(indptr[i], indptr[i + 1]):
+            j = columns[indices[e]]
+            if strong[indices[e]] == i and j >= 0:
+                if seen[j] != i:
+                    seen[j] = i
+                    update[j] = 0.0
+                    row[size] = j
+                    size += 1
+                update[j] += OMEGA * (data[e] * weight) * values[indices[e]]
+        along, square = 0.0, 0.0
+        for f in range(size):
+            j = row[f]
+            if update[j] != 0.0:  # a sum that vanishes is not in the pattern
+                along += update[j] * b[j]
+                square += b[j] * b[j]
+        factor = along / square if square != 0.0 else 0.0
+        for f in range(size):
+            j = row[f]
+            entry = values[i] if j == own else 0.0
+            if update[j] != 0.0:
+                entry -= update[j] - factor * b[j]
+            if entry != 0.0:
+                p_indices[count] = j
+                p_data[count] = entry
+                count += 1
+        p_indptr[i + 1] = count
+    return count

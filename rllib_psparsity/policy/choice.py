@@ -1,0 +1,128 @@
+"""From logits to decisions: sampling, mode, and the log-probabilities of what was chosen. Without torch.
+
+The probability of a decision is that of its recipe times that of many small independent units given the recipe: one
+per edge, or one per row for the action `top_k`; `policy.actions` has the same distributions with gradients.
+
+Each graph draws from a generator of its own, so its draw does not depend on the graphs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.inference import Logits
+from rllib_psparsity.policy.row_kernels import row_adjacency, writable
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Decisions of G graphs.
+
+    Attributes
+    ----------
+    graphs, decisions : one decision per graph
+    recipe_logits : (G, R) float32
+    edge_logits : for each graph, (E,) float32, given its recipe
+    """
+
+    graphs: Sequence[LevelGraph]
+    decisions: list[Decision]
+    recipe_logits: np.ndarray
+    edge_logits: list[np.ndarray]
+
+    def recipe_log_prob(self) -> np.ndarray:
+        """(G,) float32, of the chosen recipes."""
+        shifted = self.recipe_logits - self.recipe_logits.max(axis=1, keepdims=True)
+        recipe = [decision.recipe for decision in self.decisions]
+        return shifted[np.arange(len(recipe)), recipe] - np.log(np.exp(shifted).sum(axis=1))
+
+    def unit_log_prob(self) -> list[np.ndarray]:
+        """For each graph, (E,) float32 of its edges, or (N,) of its rows where the decision has row picks."""
+        return [
+            _log_sigmoid(np.where(decision.edge_is_strong, logits, -logits))
+            if decision.row_picks is None
+            else _row_log_prob(graph, logits, decision.row_picks)
+            for graph, logits, decision in zip(self.graphs, self.edge_logits, self.decisions, strict=True)
+        ]
+
+
+def sample(config: PolicyConfig, logits: Logits, rngs: Sequence[np.random.Generator]) -> Choice:
+    """One decision per graph, drawn with that graph's generator: first the recipe, then the units."""
+    noise = np.stack([rng.gumbel(size=logits.recipe_logits.shape[1]) for rng in rngs])
+    recipe = np.argmax(logits.recipe_logits + noise, axis=1)  # the largest sum is a softmax draw
+    return _choose(config, logits, recipe, rngs)
+
+
+def mode(config: PolicyConfig, logits: Logits) -> Choice:
+    """The most likely recipe, the first of equals, and the most likely units given that recipe."""
+    return _choose(config, logits, np.argmax(logits.recipe_logits, axis=1), [None] * len(logits.graphs))
+
+
+def _choose(
+    config: PolicyConfig, logits: Logits, recipe: np.ndarray, rngs: Sequence[np.random.Generator | None]
+) -> Choice:
+    edge_logits = logits.edge_logits(recipe)
+    decisions = []
+    for graph, of_graph, r, rng in zip(logits.graphs, edge_logits, recipe.tolist(), rngs, strict=True):
+        if config.action == "top_k":
+            picks = _top_k(graph, of_graph, config.k, rng)
+            strong = np.zeros(graph.num_edges, dtype=bool)
+            strong[picks[picks >= 0]] = True
+            decisions.append(Decision(strong, r, picks))
+        elif rng is None:
+            decisions.append(Decision(of_graph > 0, r))
+        else:
+            decisions.append(Decision(rng.random(graph.num_edges) < _sigmoid(of_graph), r))
+    return Choice(logits.graphs, decisions, logits.recipe_logits, edge_logits)
+
+
+def _top_k(graph: LevelGraph, logits: np.ndarray, k: int, rng: np.random.Generator | None) -> np.ndarray:
+    """(N, k) int32: the k largest edges of every row, in that order; with `rng` of logit plus Gumbel noise.
+
+    The latter is a draw without replacement (Plackett-Luce; Kool, van Hoof and Welling 2019).
+    """
+    row_start, _, edge = row_adjacency(writable(graph.edge_index, np.int32), graph.num_nodes)
+    key = logits[edge].astype(np.float64)
+    if rng is not None:
+        key += rng.gumbel(size=len(edge))
+    row = np.repeat(np.arange(graph.num_nodes), np.diff(row_start))
+    order = np.lexsort((-key, row))  # stable: equal keys stay in the order of edges
+    rank = np.arange(len(order)) - row_start[row]
+    kept = rank < k
+    picks = np.full((graph.num_nodes, k), -1, dtype=np.int32)
+    picks[row[kept], rank[kept]] = edge[order[kept]]
+    return picks
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    small = np.exp(-np.abs(x))  # of the smaller side, so that nothing overflows
+    return np.where(x >= 0, np.float32(1), small) / (1 + small)
+
+
+def _log_sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+def _row_log_prob(graph: LevelGraph, logits: np.ndarray, picks: np.ndarray) -> np.ndarray:
+    """(N,) of each row's ordered draw: every pick against all that was left to draw, the last pick first."""
+    x = logits.astype(np.float64)
+    rows, steps = np.nonzero(picks >= 0)
+    edges = picks[rows, steps]
+    taken = np.zeros((2, graph.num_edges), dtype=bool)  # by the first, by the second end
+    taken[(graph.edge_index[1, edges] == rows).astype(int), edges] = True
+    log_rest = np.full(graph.num_nodes, -np.inf)
+    for end in range(2):
+        np.logaddexp.at(log_rest, graph.edge_index[end, ~taken[end]], x[~taken[end]])
+    log_prob = np.zeros(graph.num_nodes)
+    for step in reversed(range(picks.shape[1])):
+        drawn = np.flatnonzero(picks[:, step] >= 0)
+        pick = x[picks[drawn, step]]
+        log_prob[drawn] += _log_sigmoid(pick - log_rest[drawn])
+        log_rest[drawn] = np.logaddexp(pick, log_rest[drawn])
+    return log_prob.astype(np.float32)

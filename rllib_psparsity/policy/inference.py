@@ -1,0 +1,279 @@
+"""Inference: from level graphs to logits, without torch for the project's own backbone, and without gradients.
+
+Rollouts and deployment use this alone. `SparsifierPolicy` is what is trained; the two agree to 1e-5 by test.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from rllib_psparsity.amg.recipe import MEASURES, parse_menu
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
+from rllib_psparsity.policy import row_kernels
+from rllib_psparsity.policy.operators import operator_values
+
+if TYPE_CHECKING:
+    from rllib_psparsity.policy.network import SparsifierPolicy
+
+NEGATIVE = np.float32(-1e9)
+"""Logit of a recipe that a graph may not use."""
+PRIOR_BOUND = np.float32(10.0)
+"""The prior's logit stays within plus and minus this, as in `policy.network`."""
+EDGES_AT_ONCE = 16_384
+"""Edges whose priors are held at a time; bounds memory, not results."""
+
+Weights = Mapping[str, np.ndarray]
+"""Arrays by the names of torch's ``state_dict``; float32."""
+
+
+class Logits(Protocol):
+    """What is known about G graphs.
+
+    Attributes
+    ----------
+    graphs : the G graphs
+    recipe_logits : (G, R) float32
+    """
+
+    graphs: Sequence[LevelGraph]
+    recipe_logits: np.ndarray
+
+    def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
+        """For each graph, (E,) float32 log-odds that its edges are strong, given its entry of `recipe` (G,)."""
+        ...
+
+
+class Inference(ABC):
+    """A policy that is asked, not trained.
+
+    Attributes
+    ----------
+    config : what the policy was built from
+    """
+
+    config: PolicyConfig
+
+    @abstractmethod
+    def logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+        """Of the network, each graph by itself: no result depends on the graphs beside it."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, np.ndarray]:
+        """By the names of torch's ``state_dict``."""
+
+    def prior_logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+        """Of the prior alone: nothing learned, no temperature; see `SparsifierPolicy.prior_output`."""
+        return _PriorLogits(self.config, graphs)
+
+
+def make_inference(config: PolicyConfig, weights: Weights) -> Inference:
+    """Inference with these weights: by `SparseInference`, or by torch for the backbones that need it."""
+    if config.backbone == "sparse":
+        return SparseInference(config, weights)
+    from rllib_psparsity.policy.torch_inference import TorchInference
+
+    return TorchInference.from_weights(config, weights)
+
+
+def inference_of(policy: SparsifierPolicy) -> Inference:
+    """Inference with the weights that a torch network has now; make it anew after they have changed."""
+    if policy.config.backbone == "sparse":
+        state = policy.state_dict().items()
+        return SparseInference(policy.config, {name: tensor.detach().cpu().numpy() for name, tensor in state})
+    from rllib_psparsity.policy.torch_inference import TorchInference
+
+    return TorchInference(policy)
+
+
+def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the weights, all float32, that `config` asks for."""
+    if config.backbone != "sparse":
+        from rllib_psparsity.policy.torch_inference import TorchInference
+
+        return TorchInference.expected_tensors(config)
+    node_dim, edge_dim, width, recipes = len(NODE_FEATURES), len(EDGE_FEATURES), config.width, len(config.recipes)
+    hidden = _hidden(width)
+    linear = {
+        "edge_head.from_features": (hidden, edge_dim),
+        "edge_head.out": (recipes, hidden),
+        "recipe_head.0": (2 * width, 2 * width + 2 * edge_dim + recipes),
+        "recipe_head.2": (recipes, 2 * width),
+        "value_head.0": (width, width),
+        "value_head.2": (1 + recipes, width),
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "temperature": (),
+        "prior.raw_steepness": (recipes,),
+        "prior.offset": (recipes,),
+        "edge_head.from_sum.weight": (hidden, width),
+        "edge_head.contrast.weight": (hidden, width),
+        "edge_head.from_contrast.weight": (hidden, hidden),
+    }
+    for encoder in ("encoder", "value_encoder") if config.separate_value_trunk else ("encoder",):
+        linear[f"{encoder}.input"] = (width, node_dim + edge_dim)
+        linear |= {f"{encoder}.mixers.{k}": (width, 4 * width) for k in range(config.layers)}
+        shapes |= {f"{encoder}.norm.weight": (width,), f"{encoder}.norm.bias": (width,)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
+
+
+def _hidden(width: int) -> int:
+    """Width of the edge head's hidden layer."""
+    return max(8, width // 2)
+
+
+class _Prior:
+    """Log-odds of the classical strength tests: ``steepness (feature - threshold)``, bounded; one per recipe."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        menu = parse_menu(config.recipes)
+        names, thresholds, steepness = zip(*(MEASURES[recipe.measure] for recipe in menu), strict=True)
+        self.columns = np.array([EDGE_FEATURES.index(name) for name in names])
+        self.threshold = np.array(thresholds, dtype=np.float32)
+        self.steepness = np.array(steepness, dtype=np.float32)
+        self.scalar_only = np.array([recipe.scalar_only for recipe in menu])
+
+    def learned(self, raw_steepness: np.ndarray, offset: np.ndarray) -> _Prior:
+        self.steepness = self.steepness * (np.logaddexp(raw_steepness, np.float32(0)) / np.float32(math.log(2.0)))
+        self.threshold = self.threshold + offset
+        return self
+
+    def of(self, recipes: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
+        return self.columns[recipes], self.threshold[recipes], self.steepness[recipes], PRIOR_BOUND
+
+    def logits(self, edge_features: np.ndarray, recipe: int) -> np.ndarray:
+        """(E,)"""
+        margin = edge_features[:, self.columns[recipe]] - self.threshold[recipe]
+        return np.clip(self.steepness[recipe] * margin, -PRIOR_BOUND, PRIOR_BOUND)
+
+    def strong_share(self, edge_features: np.ndarray) -> np.ndarray:
+        """(R,) mean chance of an edge to be strong; 0 without edges."""
+        total = np.zeros(len(self.columns))
+        for start in range(0, len(edge_features), EDGES_AT_ONCE):
+            part = edge_features[start : start + EDGES_AT_ONCE]
+            odds = row_kernels.negative_prior(part, self.columns, self.threshold, self.steepness, PRIOR_BOUND)
+            np.exp(odds, out=odds)
+            odds += 1
+            total += np.reciprocal(odds, out=odds).sum(axis=1)
+        return (total / max(len(edge_features), 1)).astype(np.float32)
+
+    def allowed(self, recipe_logits: np.ndarray, graph: LevelGraph) -> np.ndarray:
+        """(R,) with `NEGATIVE` for what a block matrix cannot use."""
+        return np.where(self.scalar_only, NEGATIVE, recipe_logits) if graph.block_size > 1 else recipe_logits
+
+
+class _PriorLogits:
+    def __init__(self, config: PolicyConfig, graphs: Sequence[LevelGraph]) -> None:
+        self.graphs = graphs
+        self._prior = _Prior(config)
+        equal = np.zeros(len(config.recipes), dtype=np.float32)
+        self.recipe_logits = np.stack([self._prior.allowed(equal, graph) for graph in graphs])
+
+    def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
+        chosen = zip(self.graphs, recipe.tolist(), strict=True)
+        return [self._prior.logits(graph.edge_features, r) for graph, r in chosen]
+
+
+class SparseInference(Inference):
+    """The network with the `sparse` backbone, in numpy and numba; the formulas stand at `SparsifierPolicy`.
+
+    The arrays of `weights` are used as they are; the caller leaves them unchanged while the object is in use.
+    """
+
+    def __init__(self, config: PolicyConfig, weights: Weights) -> None:
+        self.config = config
+        self._weights = dict(weights)
+        self._prior = _Prior(config).learned(weights["prior.raw_steepness"], weights["prior.offset"])
+        self._temperature = np.float32(weights["temperature"])
+        self._mixers = [self._linear(f"encoder.mixers.{k}") for k in range(config.layers)]
+        weight, self._input_bias = self._linear("encoder.input")
+        self._from_node, self._from_edge = weight[: len(NODE_FEATURES)], weight[len(NODE_FEATURES) :]
+        ends = [weights["edge_head.from_sum.weight"], weights["edge_head.contrast.weight"]]
+        self._to_ends = np.ascontiguousarray(np.concatenate(ends).T)
+        self._from_features = self._linear("edge_head.from_features")
+        self._from_contrast = np.ascontiguousarray(weights["edge_head.from_contrast.weight"].T)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return self._weights
+
+    def logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+        return _SparseLogits(self, graphs)
+
+    def embed(self, graph: LevelGraph) -> tuple[np.ndarray, np.ndarray]:
+        """Recipe logits (R,), and (2N, H) what a node contributes to its edges: for their sum, for their contrast."""
+        node_features = row_kernels.writable(graph.node_features, np.float32)
+        edge_index = row_kernels.writable(graph.edge_index, np.int32)
+        edge_features = row_kernels.writable(graph.edge_features, np.float32)
+        width, N = self.config.width, graph.num_nodes
+        per_node, per_edge = (0,) * width, (0,) * len(EDGE_FEATURES)
+        row_start, neighbour, incident_edge = row_kernels.row_adjacency(edge_index, N)
+        operators = operator_values(edge_features, edge_index, N)
+        h = row_kernels.input_layer(
+            node_features,
+            edge_features,
+            row_start,
+            incident_edge,
+            self._from_node,
+            self._from_edge,
+            self._input_bias,
+            per_edge,
+        )
+        active, spare = np.empty_like(h), np.empty_like(h)
+        for weight, bias in self._mixers:
+            row_kernels.mixing_layer(
+                h, operators, row_start, neighbour, incident_edge, weight, bias, active, spare, per_node
+            )
+            h, spare = spare, h
+        del active, spare, operators
+        gain, bias = self._weights["encoder.norm.weight"], self._weights["encoder.norm.bias"]
+        mean, largest, ends = row_kernels.output_layer(h, gain, bias, self._to_ends)
+        moments = row_kernels.feature_moments(edge_features, per_edge)
+        pooled = np.concatenate([mean, largest, *moments, self._prior.strong_share(edge_features)])
+        weights = self._weights
+        hidden = np.maximum(weights["recipe_head.0.weight"] @ pooled + weights["recipe_head.0.bias"], 0)
+        logits = weights["recipe_head.2.weight"] @ hidden + weights["recipe_head.2.bias"]
+        return self._prior.allowed(logits / self._temperature, graph), ends.reshape(2 * N, -1)
+
+    def edge_logits(self, graph: LevelGraph, ends: np.ndarray, recipe: int) -> np.ndarray:
+        """(E,) for one recipe, from what `embed` gave."""
+        weight, bias = self._from_features
+        only = slice(recipe, recipe + 1)
+        return row_kernels.edge_head(
+            ends,
+            row_kernels.writable(graph.edge_index, np.int32),
+            row_kernels.writable(graph.edge_features, np.float32),
+            weight,
+            bias,
+            self._from_contrast,
+            np.ascontiguousarray(self._weights["edge_head.out.weight"][only].T),
+            self._weights["edge_head.out.bias"][only],
+            self._prior.of(only),
+            self._temperature,
+            (0,) * len(bias),
+        )[:, 0]
+
+    def _linear(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Transposed weight and bias of a linear layer."""
+        return np.ascontiguousarray(self._weights[f"{name}.weight"].T), self._weights[f"{name}.bias"]
+
+
+class _SparseLogits:
+    def __init__(self, inference: SparseInference, graphs: Sequence[LevelGraph]) -> None:
+        self.graphs = graphs
+        self._inference = inference
+        # The rollouts of a problem start on one and the same graph: it is embedded once.
+        by_graph = {id(graph): inference.embed(graph) for graph in {id(graph): graph for graph in graphs}.values()}
+        embedded = [by_graph[id(graph)] for graph in graphs]
+        self.recipe_logits = np.stack([recipe_logits for recipe_logits, _ in embedded])
+        self._ends = [ends for _, ends in embedded]
+
+    def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
+        chosen = zip(self.graphs, self._ends, recipe.tolist(), strict=True)
+        return [self._inference.edge_logits(graph, ends, r) for graph, ends, r in chosen]

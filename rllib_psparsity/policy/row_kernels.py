@@ -1,0 +1,258 @@
+"""Compiled passes over the nodes and edges of one graph that `SparseInference` is made of.
+
+Nodes and edges go in blocks: a block's rows are gathered into a buffer that stays in the cache, and multiplied by the
+weights at once. So nothing of the size of all edges times the width is ever stored. Weights are the transposes of
+torch's; all real arrays are float32, contiguous.
+
+Where an argument is called `lanes`, only its length counts: a tuple's length is part of its type, so that numba
+compiles a version for that width, in which a row is a vector of the processor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+BLOCK = 128
+
+
+def _define_add_row(typing_context: Any, target: Any, i: Any, source: Any, j: Any, factor: Any, lanes: Any) -> Any:
+    """``target[i, :len(lanes)] += factor * source[j, :len(lanes)]`` for 2-dimensional contiguous float32 arrays.
+
+    Written in LLVM's terms, since its vectoriser gives up on short rows of arrays that might overlap: four times
+    faster than the loop, and than SciPy's product of a sparse and a dense matrix.
+    """
+    signature = types.void(target, i, source, j, factor, lanes)
+    vector = ir.VectorType(ir.FloatType(), lanes.count)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def row(position: int) -> Any:
+            kind = signature.args[position]
+            array = context.make_array(kind)(context, builder, args[position])
+            number = context.cast(builder, args[position + 1], signature.args[position + 1], types.intp)
+            index = [number, context.get_constant(types.intp, 0)]
+            pointer = cgutils.get_item_pointer(context, builder, kind, array, index, wraparound=False)
+            return builder.bitcast(pointer, vector.as_pointer())
+
+        to, fetched = row(0), row(2)
+        undefined = vector(ir.Undefined)
+        one = builder.insert_element(undefined, args[4], ir.IntType(32)(0))
+        all_lanes = ir.VectorType(ir.IntType(32), lanes.count)([0] * lanes.count)
+        factors = builder.shuffle_vector(one, undefined, all_lanes)
+        scaled = builder.fmul(factors, builder.load(fetched, align=4), flags=("contract",))
+        builder.store(builder.fadd(builder.load(to, align=4), scaled, flags=("contract",)), to, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+add_row: Any = intrinsic(_define_add_row)
+
+
+def writable(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """The array itself if the kernels take it as it is, else a copy: for read-only ones numba would compile anew."""
+    return np.require(array, dtype, ["C", "W"])
+
+
+@njit(cache=True)
+def row_adjacency(edge_index, num_nodes):
+    """Rows of the symmetric adjacency: row_start (N + 1,), neighbour and incident_edge (2E,), all int32.
+
+    Row i owns the entries row_start[i] to row_start[i + 1], which ascend in neighbours and in edges: since edges are
+    sorted by first, then second end, all lower neighbours are put in before the upper ones.
+    """
+    num_edges = edge_index.shape[1]
+    row_start = np.zeros(num_nodes + 1, np.int32)
+    for end in range(2):
+        for e in range(num_edges):
+            row_start[edge_index[end, e] + 1] += 1
+    for i in range(num_nodes):
+        row_start[i + 1] += row_start[i]
+    free = row_start[:-1].copy()
+    neighbour = np.empty(2 * num_edges, np.int32)
+    incident_edge = np.empty(2 * num_edges, np.int32)
+    for end in range(2):
+        for e in range(num_edges):
+            i = edge_index[1 - end, e]
+            neighbour[free[i]] = edge_index[end, e]
+            incident_edge[free[i]] = e
+            free[i] += 1
+    return row_start, neighbour, incident_edge
+
+
+@njit(cache=True)
+def normalise_operators(values, edge_index, num_nodes):
+    """D^-1/2 W D^-1/2 in place, for the R = 3 symmetric W whose entries are the columns of `values` (E, 3)."""
+    scale = np.zeros((num_nodes, 3), np.float32)
+    for e in range(len(values)):
+        i, j = edge_index[0, e], edge_index[1, e]
+        for r in range(3):
+            scale[i, r] += values[e, r]
+            scale[j, r] += values[e, r]
+    for i in range(num_nodes):
+        for r in range(3):
+            scale[i, r] = np.float32(1) / np.sqrt(max(scale[i, r], np.float32(1e-12)))
+    for e in range(len(values)):
+        i, j = edge_index[0, e], edge_index[1, e]
+        for r in range(3):
+            values[e, r] *= scale[i, r] * scale[j, r]
+
+
+@njit(cache=True)
+def input_layer(node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, lanes):
+    """(N, C): linear in a node's features and in the mean of those of its edges; lanes: F_e."""
+    N = len(node_features)
+    h = np.empty((N, len(bias)), np.float32)
+    mean = np.empty((BLOCK, len(lanes)), np.float32)
+    part = np.empty((BLOCK, len(bias)), np.float32)
+    for start in range(0, N, BLOCK):
+        stop = min(N, start + BLOCK)
+        mean[:] = 0
+        for i in range(start, stop):
+            share = np.float32(1) / np.float32(max(row_start[i + 1] - row_start[i], 1))
+            for k in range(row_start[i], row_start[i + 1]):
+                add_row(mean, i - start, edge_features, incident_edge[k], share, lanes)
+        np.dot(node_features[start:stop], from_node, h[start:stop])
+        np.dot(mean[: stop - start], from_edge, part[: stop - start])
+        for i in range(start, stop):
+            for c in range(len(bias)):
+                h[i, c] += part[i - start, c] + bias[c]
+    return h
+
+
+@njit(cache=True)
+def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, lanes):
+    """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``; lanes: C."""
+    N, C = h.shape
+    one = np.float32(1)
+    rows = np.empty((4 * BLOCK, C), np.float32)
+    for start in range(0, N, BLOCK):
+        stop = min(N, start + BLOCK)
+        rows[:] = 0
+        for i in range(start, stop):
+            row = 4 * (i - start)
+            add_row(rows, row, h, i, one, lanes)
+            for k in range(row_start[i], row_start[i + 1]):
+                j, e = neighbour[k], incident_edge[k]
+                add_row(rows, row + 1, h, j, values[e, 0], lanes)
+                add_row(rows, row + 2, h, j, values[e, 1], lanes)
+                add_row(rows, row + 3, h, j, values[e, 2], lanes)
+        np.dot(rows.reshape(BLOCK, 4 * C)[: stop - start], weight, active[start:stop])
+        for i in range(start, stop):
+            for c in range(C):
+                active[i, c] = max(active[i, c] + bias[c], np.float32(0))
+                out[i, c] = h[i, c] + active[i, c]
+
+
+@njit(cache=True)
+def output_layer(h, gain, bias, to_ends):
+    """Layer norm of h, in place; its mean and maximum (C,) over the nodes, and its product (N, 2H) with `to_ends`."""
+    N, C = h.shape
+    total = np.zeros(C)
+    largest = np.full(C, -np.inf, np.float32)
+    ends = np.empty((N, to_ends.shape[1]), np.float32)
+    share = np.float32(1) / np.float32(C)
+    for start in range(0, N, BLOCK):
+        stop = min(N, start + BLOCK)
+        for i in range(start, stop):
+            mean = np.float32(0)
+            for c in range(C):
+                mean += h[i, c]
+            mean *= share
+            variance = np.float32(0)
+            for c in range(C):
+                variance += (h[i, c] - mean) * (h[i, c] - mean)
+            scale = np.float32(1) / np.sqrt(variance * share + np.float32(1e-5))
+            for c in range(C):
+                h[i, c] = (h[i, c] - mean) * scale * gain[c] + bias[c]
+                total[c] += h[i, c]
+                largest[c] = max(largest[c], h[i, c])
+        np.dot(h[start:stop], to_ends, ends[start:stop])
+    return (total / N).astype(np.float32), largest, ends
+
+
+@njit(cache=True)
+def feature_moments(features, lanes):
+    """Mean and deviation (F,) float32 of the columns of `features` (E, F), zero without rows; lanes: F."""
+    E, F = features.shape
+    mean, square = np.zeros(F), np.zeros(F)
+    if E > 0:
+        rows = np.empty((BLOCK, F), np.float32)
+        flat = rows.reshape(-1)
+        sums = np.empty((1, F), np.float32)
+        ones = np.ones((1, BLOCK), np.float32)
+        for start in range(0, E, BLOCK):
+            rows[:] = 0
+            for r in range(min(E - start, BLOCK)):
+                add_row(rows, r, features, start + r, np.float32(1), lanes)
+                # From the first row, so that constant columns have no deviation at all.
+                add_row(rows, r, features, 0, np.float32(-1), lanes)
+            np.dot(ones, rows, sums)
+            mean += sums[0]
+            for k in range(len(flat)):
+                flat[k] *= flat[k]
+            np.dot(ones, rows, sums)
+            square += sums[0]
+        mean /= E
+        square = np.sqrt(np.maximum(square / E - mean * mean, 0.0))
+        mean += features[0]
+    return mean.astype(np.float32), square.astype(np.float32)
+
+
+@njit(cache=True)
+def negative_prior(edge_features, columns, threshold, steepness, bound):
+    """(R, E) minus the prior's logits."""
+    out = np.empty((len(columns), len(edge_features)), np.float32)
+    for r in range(len(columns)):
+        column, shift, slope = np.uint64(columns[r]), threshold[r], steepness[r]
+        for e in range(len(edge_features)):
+            out[r, e] = min(max(slope * (shift - edge_features[e, column]), -bound), bound)
+    return out
+
+
+@njit(cache=True)
+def edge_head(
+    ends, edge_index, edge_features, from_features, bias, from_contrast, to_logits, out_bias, prior, temperature, lanes
+):
+    """(E, R) logits of R recipes, over the temperature; lanes: H.
+
+    ends : (2N, H), the rows U h_i and D h_i of every node
+    to_logits, out_bias : (H, R), (R,)
+    prior : columns, threshold and steepness, (R,) each, and the bound
+    """
+    E, H = len(edge_features), len(bias)
+    columns, threshold, steepness, bound = prior
+    one = np.float32(1)
+    logits = np.empty((E, len(out_bias)), np.float32)
+    hidden = np.empty((BLOCK, H), np.float32)
+    contrast = np.empty((BLOCK, H), np.float32)
+    part = np.empty((BLOCK, H), np.float32)
+    for start in range(0, E, BLOCK):
+        stop = min(E, start + BLOCK)
+        count = stop - start
+        np.dot(edge_features[start:stop], from_features, hidden[:count])
+        contrast[:] = 0
+        for r in range(count):
+            i, j = edge_index[0, start + r], edge_index[1, start + r]
+            add_row(hidden, r, ends, 2 * i, one, lanes)
+            add_row(hidden, r, ends, 2 * j, one, lanes)
+            add_row(contrast, r, ends, 2 * i + 1, one, lanes)
+            add_row(contrast, r, ends, 2 * j + 1, -one, lanes)
+        flat = contrast.reshape(-1)
+        for k in range(len(flat)):
+            flat[k] = abs(flat[k])
+        np.dot(contrast[:count], from_contrast, part[:count])
+        for r in range(count):
+            for c in range(H):
+                hidden[r, c] = max(hidden[r, c] + part[r, c] + bias[c], np.float32(0))
+        np.dot(hidden[:count], to_logits, logits[start:stop])
+        for e in range(start, stop):
+            for k in range(len(out_bias)):
+                classical = steepness[k] * (edge_features[e, columns[k]] - threshold[k])
+                logits[e, k] = (logits[e, k] + out_bias[k] + min(max(classical, -bound), bound)) / temperature
+    return logits

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rllib_psparsity.amg.block_vectors import by_strips, multiply
+from tests.amg.cases import coarse_level, problem
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("num_vectors", [1, 3, 4, 6, 8, 9])
+@pytest.mark.parametrize("name", ["nine_point", "unstructured", "elasticity"])
+def test_multiply_equals_scipy(name, num_vectors, order):
+    for A in (problem(name).A, coarse_level(name)[0]):
+        x = np.array(np.random.default_rng(0).standard_normal((A.shape[0], num_vectors)), order=order)
+        kept, expected = x.copy(), A @ x
+        np.testing.assert_allclose(multiply(A, x), expected, rtol=0, atol=1e-13 * np.abs(expected).max())
+        np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("num_vectors", [1, 4, 6, 8])
+def test_strips_are_contiguous_blocks_of_four(num_vectors):
+    seen = []
+
+    def double(strip: np.ndarray) -> np.ndarray:
+        assert strip.shape == (5, 4) and strip.flags.c_contiguous
+        seen.append(strip.copy())
+        return 2.0 * strip
+
+    x = np.random.default_rng(0).standard_normal((5, num_vectors))
+    np.testing.assert_array_equal(by_strips(double, x), 2.0 * x)
+    together = np.concatenate(seen, axis=1)
+    np.testing.assert_array_equal(together[:, :num_vectors], x)
+    assert (together[:, num_vectors:] == 0).all() and len(seen) == -(-num_vectors // 4)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from rllib_psparsity.amg.products import galerkin_product, sort_rows, transpose
+from rllib_psparsity.amg.prolongation import prolongate
+from tests.amg.cases import MENU
+from tests.amg.reference import LEVELS, level, random_strength
+
+
+def random_csr(rng: np.random.Generator, shape: tuple[int, int], share: float) -> csr_array:
+    return csr_array(np.where(rng.random(shape) < share, rng.integers(-2, 3, shape), 0).astype(float))
+
+
+def assert_same_arrays(one: csr_array, two: csr_array) -> None:
+    for name in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    assert one.shape == two.shape and one.indices.dtype == np.int32
+
+
+@pytest.mark.parametrize(("name", "number"), LEVELS)
+def test_the_galerkin_product_has_the_bits_of_scipys(name, number):
+    A, B = level(name, number)
+    rng = np.random.default_rng(number)
+    for recipe in MENU:
+        P = prolongate(A, B, random_strength(A, B, rng), recipe).P
+        expected = csr_array(P.T @ (A @ P))
+        expected.sort_indices()
+        assert_same_arrays(galerkin_product(transpose(P), A, P), expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_that_vanish_are_no_entries(seed):
+    """Small integers cancel often and exactly; dense rows also outgrow the first guess of the product's size."""
+    rng = np.random.default_rng(seed)
+    A = random_csr(rng, (40, 40), share=rng.uniform(0.02, 0.5))
+    P = random_csr(rng, (40, 25), share=rng.uniform(0.02, 0.9))
+    coarse = galerkin_product(transpose(P), A, P)
+    expected = P.toarray().T @ A.toarray() @ P.toarray()
+    assert coarse.has_canonical_format
+    np.testing.assert_array_equal(coarse.toarray(), expected)
+    assert coarse.nnz == np.count_nonzero(expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (7, 4), (30, 50)])
+def test_transposes_equal_dense_ones(shape):
+    P = random_csr(np.random.default_rng(1), shape, share=0.4)
+    R = transpose(P)
+    np.testing.assert_array_equal(R.toarray(), P.toarray().T)
+    assert R.has_canonical_format
+    assert_same_arrays(transpose(R), P)
+
+
+def test_rows_are_sorted_with_their_data():
+    rng = np.random.default_rng(2)
+    P = random_csr(rng, (20, 30), share=0.5)
+    shuffled = P.copy()
+    for start, end in zip(P.indptr[:-1], P.indptr[1:], strict=True):
+        order = start + rng.permutation(end - start)
+        shuffled.indices[start:end], shuffled.data[start:end] = P.indices[order], P.data[order]
+    assert not np.array_equal(shuffled.indices, P.indices)
+    for ours, expected in zip(
+        sort_rows(shuffled.indptr, shuffled.indices, shuffled.data, 30), (P.indptr, P.indices, P.data), strict=True
+    ):
+        np.testing.assert_array_equal(ours, expected)

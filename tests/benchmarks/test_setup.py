@@ -1,0 +1,72 @@
+"""The benchmark of the deployed set-up, on tiny matrices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import setup
+from benchmarks.processes import in_fresh_process
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    out: Path = tmp_path_factory.mktemp("setup")
+    setup.main(["--quick", "--problems", "3D 7-point", "--sizes", "350", "--out", str(out)])
+    return json.loads((out / "setup.json").read_text())
+
+
+def test_every_method_is_measured_at_every_size(result: dict) -> None:
+    cases = result["figures"]["cases"]
+    assert [(case["problem"], case["unknowns"]) for case in cases] == [("3D 7-point", 343)]
+    for case in cases:
+        for method in setup.METHODS:
+            line = case[method]
+            assert line["seconds"]["median"] > 0
+            assert line["converged"] and line["iterations"] > 0 and line["solve_seconds"] > 0
+            assert line["levels"][0] == case["unknowns"]
+        assert cases[0]["learned"]["per_unknown_to_smallest"] == 1.0
+
+
+def test_the_phases_of_a_set_up_add_up_to_it_and_none_is_empty(result: dict) -> None:
+    for case in result["repeats"]:
+        for row in case["rows"]:
+            phases = row["learned"]["phases"]
+            assert set(phases) == {*setup.PHASES, setup.OTHER}
+            assert all(seconds > 0 for seconds in phases.values())
+            assert sum(phases.values()) == pytest.approx(row["learned"]["seconds"], rel=0.1)
+
+
+def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
+    def row(learned: float, default: float) -> dict:
+        rest = {"solve_seconds": 1.0, "iterations": 9, "converged": True, "operator_complexity": 1.5, "levels": [10]}
+        times = {"learned": learned, "default": default, "evolution": 4.0}
+        return {m: {"seconds": s, "wall_seconds": s, "phases": {"features": s}, **rest} for m, s in times.items()}
+
+    peaks = {"learned": 30, "default": 20, "evolution": 0}
+    case = {"problem": "p", "unknowns": 10, "nonzeros": 50, "added_peak_bytes": peaks}
+    case["rows"] = [row(1.0, 2.0), row(6.0, 3.0), row(3.0, 4.0)]
+    smallest = case | {"unknowns": 5, "rows": [row(1.0, 2.0)]}
+    figures = setup.summary(case, smallest)
+    assert figures["seconds_learned_to_default"] == 0.75
+    assert figures["memory_learned_to_default"] == 1.5 and figures["memory_learned_to_evolution"] is None
+    assert figures["learned"]["per_unknown_to_smallest"] == 1.5
+
+
+def test_the_result_says_which_policy_it_was(result: dict) -> None:
+    assert result["figures"]["policy"] == setup.UNTRAINED
+    assert result["command"].endswith("--sizes 350 --out " + result["command"].split()[-1])
+
+
+@pytest.mark.parametrize(("problem", "row"), [("2D 5-point", 5), ("2D 9-point", 9), ("3D 7-point", 7)])
+def test_an_inner_row_of_the_matrix_has_the_points_of_its_name(problem: str, row: int) -> None:
+    A = setup.matrix(problem, 1_000)
+    assert max(A.indptr[1:] - A.indptr[:-1]) == row
+    assert A.shape[0] == pytest.approx(1_000, rel=0.05)
+
+
+def test_what_fails_in_a_process_of_its_own_is_told() -> None:
+    with pytest.raises(RuntimeError, match="KeyError: 'problem'"):
+        in_fresh_process("benchmarks.setup:save_matrix", {})
