@@ -16,7 +16,9 @@ same kind before. The matrix is told apart from what PyAMG keeps on it by a fres
 peak resident set above that with the matrix loaded, of one set-up in a process of its own. The solve, conjugate
 gradients to 1e-8, is context: a cheap set-up that solves badly is no bargain.
 
-Without --policy: the network before any training, whose decisions are nearly those of its classical prior.
+Without --policy: the network before any training. Its masks are nearly those of the classical prior, but its choice of
+recipes, which a set-up costs most by, is anything; with --recipe its menu holds that one only. The recipes that were
+taken are in the result.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 MORE_REPEATS_BELOW = 100_000
 """Smaller set-ups are repeated as many times more often as they are smaller: they take milliseconds."""
 QUICK_SIZES = (1_000, 2_000)
-UNTRAINED = "the network before any training (seed 0): no --policy was given"
+UNTRAINED = "the network before any training (seed 0)"
 WARM_UP_UNKNOWNS = 1_500
 MAX_ITERATIONS = 200
 PHASES = {
@@ -126,11 +128,10 @@ def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
     }
 
 
-def solve(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
+def solve(ml: Any) -> dict[str, Any]:
     """What a hierarchy solves like, and at which CPU seconds."""
     from rllib_psparsity.amg.measurement import measure_solve
 
-    ml = build(A)
     start = time.process_time()
     solved = measure_solve(ml, max_iterations=MAX_ITERATIONS)
     return {
@@ -139,6 +140,19 @@ def solve(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
         "converged": solved.converged,
         "operator_complexity": solved.operator_complexity,
     }
+
+
+def solve_learned(A: Any, policy: str) -> dict[str, Any]:
+    """The same of the hierarchy that `learned_solver` gives, and the recipes that the policy took."""
+    from rllib_psparsity.amg.hierarchy import build_hierarchy
+    from rllib_psparsity.deploy import load_policy, policy_decide
+    from rllib_psparsity.problems.validation import check_matrix
+
+    loaded = load_policy(policy)
+    decide = policy_decide(loaded.inference)
+    hierarchy = build_hierarchy(*check_matrix(A), decide, menu=loaded.menu, limits=loaded.limits)
+    recipes = [level.recipe.name for level in hierarchy.levels if level.recipe is not None]
+    return {**solve(hierarchy.to_pyamg()), "recipes": recipes, "end": hierarchy.end}
 
 
 def work(task: dict[str, Any]) -> list[dict[str, Any]]:
@@ -150,8 +164,8 @@ def work(task: dict[str, Any]) -> list[dict[str, Any]]:
     build = builders(task["methods"], task["policy"])
     rows = interleave({name: partial(measure, build[name], A) for name in build}, task["repeats"])
     if task["solve"]:
-        solves = interleave({name: partial(solve, build[name], A) for name in build}, 1)
-        rows[0] = {name: row | solves[0][name] for name, row in rows[0].items()}
+        for name in build:
+            rows[0][name] |= solve_learned(A, task["policy"]) if name == "learned" else solve(build[name](A))
     return rows
 
 
@@ -174,7 +188,8 @@ def save_untrained(task: dict[str, Any]) -> None:
     from rllib_psparsity.policy.network import SparsifierPolicy
 
     torch.manual_seed(0)
-    save_policy(SparsifierPolicy(PolicyConfig()), Limits(), Path(task["policy"]), UNTRAINED)
+    config = PolicyConfig(recipes=(task["recipe"],)) if task["recipe"] else PolicyConfig()
+    save_policy(SparsifierPolicy(config), Limits(), Path(task["policy"]), UNTRAINED)
 
 
 def measure_case(problem: str, unknowns: int, repeats: int, policy: str, directory: Path) -> dict[str, Any]:
@@ -213,6 +228,7 @@ def summary(case: dict[str, Any], smallest: dict[str, Any]) -> dict[str, Any]:
             "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
             **{key: first[name][key] for key in once},
         }
+    figures["learned"] |= {key: first["learned"][key] for key in ("recipes", "end")}
     figures["learned"]["seconds_by_phase"] = {
         phase: statistics.median(row["learned"]["phases"].get(phase, 0.0) for row in rows)
         for phase in (*PHASES, "other")
@@ -232,6 +248,7 @@ def show(figures: dict[str, Any]) -> None:
         )
     ratios = [f"{key}: {value}" for key, value in figures.items() if "_learned_to_" in key]
     print("  " + ", ".join(ratios))
+    print("  " + ", ".join(figures["learned"]["recipes"]))
     phases = figures["learned"]["seconds_by_phase"]
     print("  " + ", ".join(f"{phase} {seconds:.3f}" for phase, seconds in phases.items()), flush=True)
 
@@ -240,6 +257,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = arguments_parser(__doc__, repeats=3)
     parser.add_argument("--policy", type=Path, help="directory of an exported policy")
+    parser.add_argument("--recipe", help="without --policy: the only recipe, such as sa/energy1/evolution")
     parser.add_argument("--sizes", type=int, nargs="+", help=f"numbers of unknowns {SIZES}")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
     options = parser.parse_args(arguments)
@@ -248,7 +266,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as directory:
         policy = str(options.policy.resolve() if options.policy else Path(directory, "untrained"))
         if options.policy is None:
-            in_fresh_process("benchmarks.setup:save_untrained", {"policy": policy})
+            in_fresh_process("benchmarks.setup:save_untrained", {"policy": policy, "recipe": options.recipe})
         for problem in options.problems:
             for unknowns in sorted(sizes):
                 repeats = 1 if options.quick else options.repeats * max(1, MORE_REPEATS_BELOW // unknowns)
@@ -256,7 +274,8 @@ def main(arguments: list[str] | None = None) -> None:
                 smallest = next(case for case in cases if case["problem"] == problem)
                 figures.append(summary(cases[-1], smallest))
                 show(figures[-1])
-    described = {"policy": str(options.policy or UNTRAINED), "unit": "CPU seconds, one thread", "cases": figures}
+    untrained = f"{UNTRAINED}, {options.recipe or 'default'} menu"
+    described = {"policy": str(options.policy or untrained), "unit": "CPU seconds, one thread", "cases": figures}
     print(write_result("setup", arguments, described, cases, result_directory(options)))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rllib_psparsity.graph.level_graph import LevelGraph
-from rllib_psparsity.policy.row_kernels import feature_moments, row_adjacency
+from rllib_psparsity.policy.row_kernels import feature_moments, row_adjacency, writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +96,5 @@ class GraphBatch:
 
 
 def _moments(graph: LevelGraph) -> tuple[np.ndarray, np.ndarray]:
-    features = np.require(graph.edge_features, np.float32, "CW")  # else numba would compile anew for read-only arrays
+    features = writable(graph.edge_features, np.float32)
     return feature_moments(features, (0,) * features.shape[1])

@@ -56,7 +56,7 @@ class DecisionBatch:
             return cls.from_decisions(decisions, batch)
         graph = np.repeat(np.arange(len(groups)), counts)
         device = batch.node_features.device
-        repeated = GraphBatch.from_graphs([graphs[g] for g in graph], device, batch.edge_moments[graph])
+        repeated = GraphBatch.from_graphs([graphs[int(g)] for g in graph], device, batch.edge_moments[graph])
         node, edge = (
             torch.from_numpy(_copied_rows(sizes.cpu().numpy(), graph)).to(device)
             for sizes in (batch.num_nodes, batch.num_edges)

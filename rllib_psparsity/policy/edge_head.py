@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -122,22 +123,39 @@ class _EdgeLogits(torch.autograd.Function):
         temperature: float,
         batch: GraphBatch,
     ) -> Tensor:
-        hidden = len(bias)
-        weights = [t.contiguous().numpy() for t in (from_features, bias, from_contrast, to_logits)]
         ctx.prior = (columns.numpy(), threshold.numpy(), steepness.numpy(), PRIOR_BOUND)
-        ctx.temperature = PRIOR_BOUND.dtype.type(temperature)
-        edges, features = batch.edge_index.int().numpy(), batch.edge_features.numpy()
-        ctx.arguments = (ends.view(-1, hidden).numpy(), edges, features, *weights)
-        logits = row_kernels.edge_head(*ctx.arguments, out_bias.numpy(), ctx.prior, ctx.temperature, (0,) * hidden)
+        ctx.temperature = np.float32(temperature)
+        ctx.graph = (batch.edge_index.int().numpy(), batch.edge_features.numpy())
+        saved = [tensor.contiguous() for tensor in (ends, from_features, bias, from_contrast, to_logits)]
+        ctx.save_for_backward(*saved)
+        arrays = [tensor.numpy() for tensor in saved]
+        logits = row_kernels.edge_head(
+            arrays[0].reshape(-1, len(bias)),
+            ctx.graph[0],
+            ctx.graph[1],
+            arrays[1],
+            arrays[2],
+            arrays[3],
+            arrays[4],
+            out_bias.numpy(),
+            ctx.prior,
+            ctx.temperature,
+            (0,) * len(bias),
+        )
         return torch.from_numpy(logits)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        *_, from_contrast, to_logits = ctx.arguments
-        hidden = len(from_contrast)
+        ends, from_features, bias, from_contrast, to_logits = (tensor.numpy() for tensor in ctx.saved_tensors)
+        hidden = len(bias)
         d_ends, *others = edge_head_backward(
             grads[0].contiguous().numpy(),
-            *ctx.arguments[:-1],
+            ends.reshape(-1, hidden),
+            ctx.graph[0],
+            ctx.graph[1],
+            from_features,
+            bias,
+            from_contrast,
             from_contrast.T.copy(),
             to_logits,
             to_logits.T.copy(),

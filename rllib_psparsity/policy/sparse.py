@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,10 +57,10 @@ class Operators:
             for value in self.values.T
         ]
 
-    def kernel_arguments(self) -> tuple[Any, ...]:
-        """Values, row_start, neighbour and incident_edge as arrays."""
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Values, row_start, neighbour and incident_edge, as the kernels take them."""
         batch = self.batch
-        return tuple(t.numpy() for t in (self.values, batch.row_start, batch.neighbour, batch.incident_edge))
+        return self.values.numpy(), batch.row_start.numpy(), batch.neighbour.numpy(), batch.incident_edge.numpy()
 
 
 class _Mixing(torch.autograd.Function):
@@ -70,20 +71,28 @@ class _Mixing(torch.autograd.Function):
         active, out = torch.empty_like(h), torch.empty_like(h)
         ctx.save_for_backward(h, weight, active)
         ctx.operators = operators
-        arrays = (tensor.numpy() for tensor in (weight.T.contiguous(), bias, active, out))
-        mixing_layer(h.numpy(), *operators.kernel_arguments(), *arrays, (0,) * h.shape[1])
+        mixing_layer(
+            h.numpy(),
+            *operators.arrays(),
+            weight.T.contiguous().numpy(),
+            bias.numpy(),
+            active.numpy(),
+            out.numpy(),
+            (0,) * h.shape[1],
+        )
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         h, weight, active = ctx.saved_tensors
+        operators: Operators = ctx.operators
         width = h.shape[1]
         by_operator = weight.view(width, 1 + NUM_OPERATORS, width).transpose(0, 1)
         d_h, d_weight, d_bias = mixing_layer_backward(
             grads[0].contiguous().numpy(),
             h.numpy(),
             active.numpy(),
-            *ctx.operators.kernel_arguments(),
+            *operators.arrays(),
             by_operator.reshape(-1, width).numpy(),
             (0,) * width,
         )

@@ -152,12 +152,12 @@ def _read(path: Path) -> pa.Table:
             table = pq.read_table(file).replace_schema_metadata(None)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"the metrics file {path} is damaged ({_one_line(error)}); {remedy}") from error
+    found = ", ".join(table.schema.names)
     for name in ADDED:
         if name not in table.column_names:
             unknown = pa.array([float("nan")] * table.num_rows, pa.float64())
             table = table.add_column(min(SCHEMA.get_field_index(name), table.num_columns), name, unknown)
     if not table.schema.equals(SCHEMA):
-        found = ", ".join(table.schema.names)
         raise InputError(f"the metrics file {path} has the columns {found} instead of those of METRICS; {remedy}")
     numbers = table.column("iteration").to_pylist()
     if numbers != list(range(1, len(numbers) + 1)) or any(column.null_count for column in table.columns):

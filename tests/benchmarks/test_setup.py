@@ -10,11 +10,13 @@ import pytest
 from benchmarks import setup
 from benchmarks.processes import in_fresh_process
 
+RECIPE = "sa/jacobi/classical"
+
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
     out: Path = tmp_path_factory.mktemp("setup")
-    setup.main(["--quick", "--problems", "3D 7-point", "--sizes", "350", "--out", str(out)])
+    setup.main(["--quick", "--problems", "3D 7-point", "--sizes", "350", "--recipe", RECIPE, "--out", str(out)])
     return json.loads((out / "setup.json").read_text())
 
 
@@ -42,6 +44,7 @@ def test_the_phases_of_a_set_up_add_up_to_it_and_none_is_empty(result: dict) -> 
 def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
     def row(learned: float, default: float) -> dict:
         rest = {"solve_seconds": 1.0, "iterations": 9, "converged": True, "operator_complexity": 1.5, "levels": [10]}
+        rest |= {"recipes": [RECIPE], "end": "coarse"}
         times = {"learned": learned, "default": default, "evolution": 4.0}
         return {m: {"seconds": s, "wall_seconds": s, "phases": {"features": s}, **rest} for m, s in times.items()}
 
@@ -56,8 +59,10 @@ def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
 
 
 def test_the_result_says_which_policy_it_was(result: dict) -> None:
-    assert result["figures"]["policy"] == setup.UNTRAINED
-    assert result["command"].endswith("--sizes 350 --out " + result["command"].split()[-1])
+    assert result["figures"]["policy"] == f"{setup.UNTRAINED}, {RECIPE} menu"
+    for case in result["figures"]["cases"]:
+        assert case["learned"]["recipes"] == [RECIPE] * (len(case["learned"]["levels"]) - 1)
+    assert result["command"].endswith("--recipe sa/jacobi/classical --out " + result["command"].split()[-1])
 
 
 @pytest.mark.parametrize(("problem", "row"), [("2D 5-point", 5), ("2D 9-point", 9), ("3D 7-point", 7)])
