@@ -261,6 +261,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help=f"numbers of unknowns {SIZES}")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
     options = parser.parse_args(arguments)
+    if options.policy and options.recipe:
+        parser.error("--recipe is for the network before any training; leave it out with --policy")
     sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
     cases, figures = [], []
     with tempfile.TemporaryDirectory() as directory:

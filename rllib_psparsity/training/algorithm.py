@@ -92,7 +92,8 @@ class SparsifyPPO(PPO):
     def _learn(self, episodes: list[SingleAgentEpisode]) -> list[dict[str, Any]]:
         training, learners = self.config.run_config.training, self.config.run_config.learner.count
         arguments: dict[str, Any] = {
-            "minibatch_size": training.minibatch_graphs,
+            # RLlib would fill a minibatch that is larger than the batch by repeating it.
+            "minibatch_size": min(training.minibatch_graphs, count_graphs(episodes, training.rollouts_per_problem)),
             "num_epochs": training.epochs,
             "shuffle_batch_per_epoch": True,
             "timesteps": {
@@ -105,9 +106,10 @@ class SparsifyPPO(PPO):
             episodes_or_refs = {"episodes": episodes} if learners == 0 else {"episodes_refs": [ray.put(episodes)]}
             return self.learner_group.update(**episodes_or_refs, **arguments)
         shards = balanced_shards(episodes, learners, training.rollouts_per_problem)
-        graphs = max(count_graphs(shard, training.rollouts_per_problem) for shard in shards)
+        graphs = [count_graphs(shard, training.rollouts_per_problem) for shard in shards]
+        arguments["minibatch_size"] = min(training.minibatch_graphs, *graphs)
         # Learners that disagreed on the number of updates would wait for each other for ever.
-        arguments["num_total_minibatches"] = math.ceil(training.epochs * graphs / training.minibatch_graphs)
+        arguments["num_total_minibatches"] = math.ceil(training.epochs * max(graphs) / arguments["minibatch_size"])
         return self.learner_group.update(episodes_refs=[ray.put(shard) for shard in shards], **arguments)
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:

@@ -15,9 +15,14 @@ from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.training.connectors import RNGS
+from rllib_psparsity.training.heap import trim_heap
 
 SAMPLING = 3
 """Spawn key of the generators that decisions are drawn with."""
+
+
+SAMPLES_PER_TRIM = 4
+"""Chunks between two trims of the heap: a trim costs page faults afterwards, some 2 % of a chunk of small problems."""
 
 
 class EnvPool:
@@ -59,6 +64,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
     def make_env(self) -> None:
         self.env = EnvPool(self.config.run_config)  # type: ignore[assignment]
         self.num_envs = self.env.num_envs
+        self._samples = 0
 
     def sample(
         self, *, indices: Sequence[int], difficulty: float = 1.0, explore: bool = True, **kwargs: Any
@@ -89,6 +95,9 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
                     extra_model_outputs={name: column[position] for name, column in outputs.items()},
                 )
             running = [k for k in running if not episodes[k].is_done]
+        self._samples += 1
+        if self._samples % SAMPLES_PER_TRIM == 0:
+            trim_heap()
         self._done_episodes_for_metrics.extend(episodes)
         self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
         return episodes
