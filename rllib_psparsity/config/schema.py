@@ -125,10 +125,10 @@ class TrainingConfig(Section):
     """Episodes between two updates."""
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
-    epochs: Positive = 2
+    epochs: Positive = 1
     """Passes over the episodes of an iteration."""
-    minibatch_graphs: Positive = 96
-    """Level graphs in a minibatch."""
+    minibatch_graphs: Positive = 48
+    """Distinct level graphs in a minibatch; rollouts of a problem share its finest one."""
     lr: float = Field(default=3e-3, gt=0)
     """Learning rate of Adam in the first iteration."""
     lr_factor: float = Field(default=0.96, gt=0, le=1)

@@ -9,28 +9,24 @@ from numba import njit
 from rllib_psparsity.policy.row_kernels import BLOCK, add_row
 
 
-@njit(cache=True)
-def mixing_layer_backward(grad, h, active, values, row_start, neighbour, incident_edge, weight, lanes):
-    """Gradients of h (N, C), of the weight (C, 4C) and of the bias (C,) from that of the layer's result.
+@njit(cache=True, nogil=True)
+def mixing_layer_backward(
+    grad, masked, h, values, row_start, neighbour, incident_edge, weight, d_h, first, last, lanes
+):
+    """Gradient of h (N, C), written to d_h in the rows from first to last, and these rows' share of the weight's.
 
+    grad, masked : (N, C) gradient of the layer's result, and the same where the layer was active, else 0
     weight : (4C, C), the layer's own weight (C, 4C) with its four blocks, of h, S_1 h, S_2 h and S_3 h, one below the
-        other; the weight's gradient is returned as ``h^T [g, S_1 g, S_2 g, S_3 g]``, g being grad where active
+        other; the weight's gradient (C, 4C) is returned as ``h^T [g, S_1 g, S_2 g, S_3 g]``, g being `masked`
     The operators are symmetric, so they are their own transposes; lanes: C.
     """
-    N, C = h.shape
+    C = h.shape[1]
     one = np.float32(1)
-    masked = np.empty((N, C), np.float32)
-    d_bias = np.zeros(C, np.float32)
-    for i in range(N):
-        for c in range(C):
-            masked[i, c] = grad[i, c] if active[i, c] > 0 else np.float32(0)
-            d_bias[c] += masked[i, c]
-    d_h = np.empty((N, C), np.float32)
     d_weight = np.zeros((C, 4 * C), np.float32)
     part = np.empty((C, 4 * C), np.float32)
     rows = np.empty((4 * BLOCK, C), np.float32)
-    for start in range(0, N, BLOCK):
-        stop = min(N, start + BLOCK)
+    for start in range(first, last, BLOCK):
+        stop = min(last, start + BLOCK)
         rows[:] = 0
         for i in range(start, stop):
             row = 4 * (i - start)
@@ -47,10 +43,10 @@ def mixing_layer_backward(grad, h, active, values, row_start, neighbour, inciden
         for i in range(start, stop):
             for c in range(C):
                 d_h[i, c] += grad[i, c]
-    return d_h, d_weight, d_bias
+    return d_weight
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def edge_head_backward(
     grad,
     ends,
@@ -64,14 +60,17 @@ def edge_head_backward(
     logits_to_hidden,
     prior,
     temperature,
+    first,
+    last,
     lanes,
 ):
-    """Gradients of ends, from_features, bias, from_contrast, to_logits, out_bias, threshold and steepness.
+    """The share that the edges from first to last have in the gradients of ends, from_features, bias, from_contrast,
+    to_logits, out_bias, threshold and steepness.
 
     grad : (E, R) of the logits; contrast_to_hidden and logits_to_hidden : the transposes of from_contrast (H, H) and of
     to_logits (H, R); the rest as in `edge_head`, whose hidden layer is computed again.
     """
-    E, H, R = len(edge_features), len(bias), grad.shape[1]
+    H, R = len(bias), grad.shape[1]
     columns, threshold, steepness, bound = prior
     one = np.float32(1)
     d_ends = np.zeros_like(ends)
@@ -87,8 +86,8 @@ def edge_head_backward(
     features_part = np.empty_like(from_features)
     contrast_part = np.empty_like(from_contrast)
     logits_part = np.empty_like(to_logits)
-    for start in range(0, E, BLOCK):
-        stop = min(E, start + BLOCK)
+    for start in range(first, last, BLOCK):
+        stop = min(last, start + BLOCK)
         count = stop - start
         np.dot(edge_features[start:stop], from_features, hidden[:count])
         signed[:] = 0

@@ -15,6 +15,7 @@ from rllib_psparsity.policy import row_kernels
 from rllib_psparsity.policy.backward_kernels import edge_head_backward
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.inference import PRIOR_BOUND
+from rllib_psparsity.policy.parts import in_parts
 
 BOUND = float(PRIOR_BOUND)
 
@@ -128,31 +129,25 @@ class _EdgeLogits(torch.autograd.Function):
         ctx.graph = (batch.edge_index.int().numpy(), batch.edge_features.numpy())
         saved = [tensor.contiguous() for tensor in (ends, from_features, bias, from_contrast, to_logits)]
         ctx.save_for_backward(*saved)
-        arrays = [tensor.numpy() for tensor in saved]
-        logits = row_kernels.edge_head(
-            arrays[0].reshape(-1, len(bias)),
-            ctx.graph[0],
-            ctx.graph[1],
-            arrays[1],
-            arrays[2],
-            arrays[3],
-            arrays[4],
-            out_bias.numpy(),
-            ctx.prior,
-            ctx.temperature,
-            (0,) * len(bias),
-        )
+        prior, graph, width = ctx.prior, ctx.graph, len(bias)
+        rows, *weights = (tensor.numpy() for tensor in saved)
+        arguments = (rows.reshape(-1, width), *graph, *weights, out_bias.numpy(), prior, ctx.temperature)
+        logits = np.empty((len(graph[1]), len(out_bias)), dtype=np.float32)
+
+        def head(first: int, last: int) -> None:
+            row_kernels.edge_head(*arguments, logits, first, last, (0,) * width)  # type: ignore[call-arg]
+
+        in_parts(head, len(logits))
         return torch.from_numpy(logits)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         ends, from_features, bias, from_contrast, to_logits = (tensor.numpy() for tensor in ctx.saved_tensors)
         hidden = len(bias)
-        d_ends, *others = edge_head_backward(
+        arguments = (
             grads[0].contiguous().numpy(),
             ends.reshape(-1, hidden),
-            ctx.graph[0],
-            ctx.graph[1],
+            *ctx.graph,
             from_features,
             bias,
             from_contrast,
@@ -161,7 +156,12 @@ class _EdgeLogits(torch.autograd.Function):
             to_logits.T.copy(),
             ctx.prior,
             ctx.temperature,
-            (0,) * hidden,
         )
+
+        def head_backward(first: int, last: int) -> tuple[np.ndarray, ...]:
+            return edge_head_backward(*arguments, first, last, (0,) * hidden)  # type: ignore[call-arg]
+
+        parts = in_parts(head_backward, len(arguments[0]))
+        d_ends, *others = (np.sum(shares, axis=0) for shares in zip(*parts, strict=True))
         of_ends = torch.from_numpy(d_ends).view(-1, 2 * hidden)
         return of_ends, *(torch.from_numpy(gradient).float() for gradient in others), None, None, None

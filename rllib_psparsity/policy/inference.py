@@ -228,7 +228,7 @@ class SparseInference(Inference):
         active, spare = np.empty_like(h), np.empty_like(h)
         for weight, bias in self._mixers:
             row_kernels.mixing_layer(
-                h, operators, row_start, neighbour, incident_edge, weight, bias, active, spare, per_node
+                h, operators, row_start, neighbour, incident_edge, weight, bias, active, spare, 0, N, per_node
             )
             h, spare = spare, h
         del active, spare, operators
@@ -245,7 +245,8 @@ class SparseInference(Inference):
         """(E,) for one recipe, from what `embed` gave."""
         weight, bias = self._from_features
         only = slice(recipe, recipe + 1)
-        return row_kernels.edge_head(
+        logits = np.empty((graph.num_edges, 1), dtype=np.float32)
+        row_kernels.edge_head(
             ends,
             row_kernels.writable(graph.edge_index, np.int32),
             row_kernels.writable(graph.edge_features, np.float32),
@@ -256,8 +257,12 @@ class SparseInference(Inference):
             self._weights["edge_head.out.bias"][only],
             self._prior.of(only),
             self._temperature,
+            logits,
+            0,
+            graph.num_edges,
             (0,) * len(bias),
-        )[:, 0]
+        )
+        return logits[:, 0]
 
     def _linear(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Transposed weight and bias of a linear layer."""

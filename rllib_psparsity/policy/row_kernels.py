@@ -125,14 +125,15 @@ def input_layer(node_features, edge_features, row_start, incident_edge, from_nod
     return h
 
 
-@njit(cache=True)
-def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, lanes):
-    """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``; lanes: C."""
-    N, C = h.shape
+@njit(cache=True, nogil=True)
+def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, first, last, lanes):
+    """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``, in the rows from first to last;
+    lanes: C."""
+    C = h.shape[1]
     one = np.float32(1)
     rows = np.empty((4 * BLOCK, C), np.float32)
-    for start in range(0, N, BLOCK):
-        stop = min(N, start + BLOCK)
+    for start in range(first, last, BLOCK):
+        stop = min(last, start + BLOCK)
         rows[:] = 0
         for i in range(start, stop):
             row = 4 * (i - start)
@@ -215,25 +216,37 @@ def negative_prior(edge_features, columns, threshold, steepness, bound):
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def edge_head(
-    ends, edge_index, edge_features, from_features, bias, from_contrast, to_logits, out_bias, prior, temperature, lanes
+    ends,
+    edge_index,
+    edge_features,
+    from_features,
+    bias,
+    from_contrast,
+    to_logits,
+    out_bias,
+    prior,
+    temperature,
+    logits,
+    first,
+    last,
+    lanes,
 ):
-    """(E, R) logits of R recipes, over the temperature; lanes: H.
+    """Logits (E, R) of R recipes, over the temperature, of the edges from first to last; lanes: H.
 
     ends : (2N, H), the rows U h_i and D h_i of every node
     to_logits, out_bias : (H, R), (R,)
     prior : columns, threshold and steepness, (R,) each, and the bound
     """
-    E, H = len(edge_features), len(bias)
+    H = len(bias)
     columns, threshold, steepness, bound = prior
     one = np.float32(1)
-    logits = np.empty((E, len(out_bias)), np.float32)
     hidden = np.empty((BLOCK, H), np.float32)
     contrast = np.empty((BLOCK, H), np.float32)
     part = np.empty((BLOCK, H), np.float32)
-    for start in range(0, E, BLOCK):
-        stop = min(E, start + BLOCK)
+    for start in range(first, last, BLOCK):
+        stop = min(last, start + BLOCK)
         count = stop - start
         np.dot(edge_features[start:stop], from_features, hidden[:count])
         contrast[:] = 0
@@ -255,4 +268,3 @@ def edge_head(
             for k in range(len(out_bias)):
                 classical = steepness[k] * (edge_features[e, columns[k]] - threshold[k])
                 logits[e, k] = (logits[e, k] + out_bias[k] + min(max(classical, -bound), bound)) / temperature
-    return logits

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rllib_psparsity.policy.backward_kernels import mixing_layer_backward
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.operators import LOG_SYMMETRIC, NUM_OPERATORS, operator_values
+from rllib_psparsity.policy.parts import in_parts
 from rllib_psparsity.policy.row_kernels import mixing_layer
 
 
@@ -71,15 +72,14 @@ class _Mixing(torch.autograd.Function):
         active, out = torch.empty_like(h), torch.empty_like(h)
         ctx.save_for_backward(h, weight, active)
         ctx.operators = operators
-        mixing_layer(
-            h.numpy(),
-            *operators.arrays(),
-            weight.T.contiguous().numpy(),
-            bias.numpy(),
-            active.numpy(),
-            out.numpy(),
-            (0,) * h.shape[1],
-        )
+        table, from_all, shift = h.numpy(), weight.T.contiguous().numpy(), bias.numpy()
+        entries, results = operators.arrays(), (active.numpy(), out.numpy())
+        lanes = (0,) * h.shape[1]
+
+        def layer(first: int, last: int) -> None:
+            mixing_layer(table, *entries, from_all, shift, *results, first, last, lanes)
+
+        in_parts(layer, len(h))
         return out
 
     @staticmethod
@@ -87,18 +87,20 @@ class _Mixing(torch.autograd.Function):
         h, weight, active = ctx.saved_tensors
         operators: Operators = ctx.operators
         width = h.shape[1]
-        by_operator = weight.view(width, 1 + NUM_OPERATORS, width).transpose(0, 1)
-        d_h, d_weight, d_bias = mixing_layer_backward(
-            grads[0].contiguous().numpy(),
-            h.numpy(),
-            active.numpy(),
-            *operators.arrays(),
-            by_operator.reshape(-1, width).numpy(),
-            (0,) * width,
-        )
+        by_operator = weight.view(width, 1 + NUM_OPERATORS, width).transpose(0, 1).reshape(-1, width).numpy()
+        grad = grads[0].contiguous()
+        masked = torch.ops.aten.threshold_backward(grad, active, 0)
+        d_h = torch.empty_like(h)
+        arrays = (grad.numpy(), masked.numpy(), h.numpy())
+        entries, of_h, lanes = operators.arrays(), d_h.numpy(), (0,) * width
+
+        def layer_backward(first: int, last: int) -> np.ndarray:
+            return mixing_layer_backward(*arrays, *entries, by_operator, of_h, first, last, lanes)
+
+        d_weight = torch.from_numpy(np.sum(in_parts(layer_backward, len(h)), axis=0))
         # (C_in, R, C_out) to (C_out, R, C_in)
-        of_weight = torch.from_numpy(d_weight).view(width, 1 + NUM_OPERATORS, width).transpose(0, 2)
-        return torch.from_numpy(d_h), of_weight.reshape(width, -1), torch.from_numpy(d_bias), None
+        of_weight = d_weight.view(width, 1 + NUM_OPERATORS, width).transpose(0, 2).reshape(width, -1)
+        return d_h, of_weight, masked.sum(0), None
 
 
 class SparseEncoder(nn.Module):

@@ -47,7 +47,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "work_per_digit_mean",
         "matrix products per digit",
-        "geometric mean over this iteration's finished hierarchies of the work that gains a digit in real solves",
+        "geometric mean of the work that gains a digit in real solves, over one finished hierarchy of each problem, or "
+        "all of them where solves are the reward",
         "lower",
     ),
     Metric("operator_complexity_mean", "1", "mean of sum of nnz(A_l) / nnz(A_0) over finished hierarchies", "lower"),

@@ -15,6 +15,7 @@ from rllib_psparsity.training.connectors import DecisionsToEnv, GraphsToModule, 
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.learner import SparsifyLearner
 from rllib_psparsity.training.module import SparsifierModule
+from rllib_psparsity.training.sampling import IN_FLIGHT
 
 ENV_NAME = "sparsify"
 UNBOUNDED = 10**9
@@ -53,7 +54,7 @@ class SparsifyPPOConfig(PPOConfig):
         self.debugging(seed=run.seed)
         # RLlib's own means of returns and lengths are then those of an iteration's episodes.
         self.reporting(metrics_num_episodes_for_smoothing=run.training.episodes_per_iteration)
-        self.env_runners(num_env_runners=run.env_runners.count)
+        self.env_runners(num_env_runners=run.env_runners.count, max_requests_in_flight_per_env_runner=IN_FLIGHT)
         self.learners(num_learners=run.learner.count, num_gpus_per_learner=run.learner.gpus)
         self.training(
             lr=run.training.lr,

@@ -75,7 +75,9 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SAMPLING, i))) for i in indices]
         episodes = []
         for env, index in zip(envs, indices, strict=True):
-            graph, info = env.reset(options={"index": index // rollouts, "difficulty": difficulty})
+            # Work per digit is measured in one rollout of every problem, where the reward is another.
+            options = {"index": index // rollouts, "difficulty": difficulty, "solve": index % rollouts == 0}
+            graph, info = env.reset(options=options)
             episode = SingleAgentEpisode(id_=str(index))
             episode.add_env_reset(observation=graph, infos=info)
             episodes.append(episode)

@@ -44,12 +44,13 @@ LEARNER_COLUMNS = (
 def episode_figures(episodes: Sequence[SingleAgentEpisode]) -> dict[str, float]:
     """Means over an iteration's episodes.
 
-    Work per digit (a geometric mean) and operator complexity are over the finished hierarchies; NaN if there is none.
+    Work per digit (a geometric mean, where it was measured) and operator complexity are over the finished hierarchies;
+    NaN if there is none.
     """
     returns = np.array([episode.get_return() for episode in episodes])
     ends = [episode.get_infos()[-1] for episode in episodes]
     finished = [end for end in ends if end["end"] not in FAILURES]
-    work = [end["work_per_digit"] for end in finished]
+    work = [end["work_per_digit"] for end in finished if np.isfinite(end["work_per_digit"])]
     complexity = [end["operator_complexity"] for end in finished]
     return {
         "env_steps": float(sum(len(episode) for episode in episodes)),

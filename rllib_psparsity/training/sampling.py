@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +14,10 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from rllib_psparsity.training.env_runner import sample_chunk
 
 TAG = "chunks"
+IN_FLIGHT = 2
+"""Chunks that a runner is given at a time, so that it never waits for the driver."""
+POLL_SECONDS = 0.005
+"""RLlib waits as long as this for all that is asked for, before it hands over what is ready."""
 PATIENCE_SECONDS = 300.0
 """How long no chunk may come back before sampling gives up."""
 RESTORE_SECONDS = 2.0
@@ -58,24 +62,26 @@ def _sample_remotely(
 ) -> dict[int, tuple[list[SingleAgentEpisode], dict[str, Any]]]:
     results: dict[int, tuple[list[SingleAgentEpisode], dict[str, Any]]] = {}
     waiting = deque(range(len(chunks)))
-    busy: dict[int, int] = {}
+    in_flight: dict[int, list[int]] = defaultdict(list)
     last_progress = last_restore = time.monotonic()
     while len(results) < len(chunks):
         healthy = set(group.healthy_worker_ids())
-        for worker in [worker for worker in busy if worker not in healthy]:
-            waiting.appendleft(busy.pop(worker))
-        for worker in sorted(healthy - set(busy)):
-            if not waiting:
-                break
-            k = waiting.popleft()
-            call = partial(sample_chunk, chunk=k, indices=chunks[k], difficulty=difficulty)
-            if group.foreach_env_runner_async(call, tag=TAG, remote_worker_ids=[worker]):
-                busy[worker] = k
-            else:  # still answering something else
-                waiting.appendleft(k)
-        for worker, (k, episodes, metrics) in group.fetch_ready_async_reqs(tags=TAG, timeout_seconds=0.05):
-            if busy.get(worker) == k:
-                del busy[worker]
+        for worker in [worker for worker in in_flight if worker not in healthy]:
+            waiting.extendleft(reversed(in_flight.pop(worker)))
+        for depth in range(IN_FLIGHT):
+            for worker in sorted(healthy):
+                # A runner has its next chunk at hand, unless the last ones are to be shared out.
+                if len(in_flight[worker]) != depth or len(waiting) <= (len(healthy) if depth else 0):
+                    continue
+                k = waiting.popleft()
+                call = partial(sample_chunk, chunk=k, indices=chunks[k], difficulty=difficulty)
+                if group.foreach_env_runner_async(call, tag=TAG, remote_worker_ids=[worker]):
+                    in_flight[worker].append(k)
+                else:  # still answering something else
+                    waiting.appendleft(k)
+        for worker, (k, episodes, metrics) in group.fetch_ready_async_reqs(tags=TAG, timeout_seconds=POLL_SECONDS):
+            if k in in_flight[worker]:
+                in_flight[worker].remove(k)
             results.setdefault(k, _checked(episodes, metrics))
             last_progress = time.monotonic()
         now = time.monotonic()

@@ -135,6 +135,18 @@ def test_work_per_digit_is_reported_whatever_is_paid():
         assert run_episode(other, 0)[-1][4]["work_per_digit"] == pytest.approx(expected, rel=1e-12)
 
 
+def test_solves_can_be_left_out_where_something_else_is_paid():
+    for reward, measured in (("energy_reduction", False), ("pcg_iterations", True)):
+        env = SparsifyEnv(tiny_config(f"reward.name={reward}"))
+        full = run_episode(env, 0)
+        graph, _ = env.reset(options={"index": 0, "solve": False})
+        for step in full:
+            graph, paid, terminated, _, info = env.step(textbook(graph))
+            assert paid == step[1]
+        assert terminated and np.isfinite(info["work_per_digit"]) == measured
+        assert info["operator_complexity"] == full[-1][4]["operator_complexity"]
+
+
 def _same(a, b) -> bool:
     (graph_a, *paid_a, info_a), (graph_b, *paid_b, info_b) = a, b
     return (
