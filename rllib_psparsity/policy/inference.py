@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,14 @@ class Logits(Protocol):
         ...
 
 
+class NetworkLogits(Logits, Protocol):
+    """What the network knows about G graphs."""
+
+    def node_values(self) -> list[np.ndarray]:
+        """For each graph, (N, R) float32: the value of every node for every recipe, which only training asks for."""
+        ...
+
+
 class Inference(ABC):
     """A policy that is asked, not trained.
 
@@ -60,7 +68,7 @@ class Inference(ABC):
     config: PolicyConfig
 
     @abstractmethod
-    def logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+    def logits(self, graphs: Sequence[LevelGraph]) -> NetworkLogits:
         """Of the network, each graph by itself: no result depends on the graphs beside it."""
 
     @abstractmethod
@@ -192,9 +200,6 @@ class SparseInference(Inference):
         self._weights = dict(weights)
         self._prior = _Prior(config).learned(weights["prior.raw_steepness"], weights["prior.offset"])
         self._temperature = np.float32(weights["temperature"])
-        self._mixers = [self._linear(f"encoder.mixers.{k}") for k in range(config.layers)]
-        weight, self._input_bias = self._linear("encoder.input")
-        self._from_node, self._from_edge = weight[: len(NODE_FEATURES)], weight[len(NODE_FEATURES) :]
         ends = [weights["edge_head.from_sum.weight"], weights["edge_head.contrast.weight"]]
         self._to_ends = np.ascontiguousarray(np.concatenate(ends).T)
         self._from_features = self._linear("edge_head.from_features")
@@ -203,43 +208,56 @@ class SparseInference(Inference):
     def weights(self) -> dict[str, np.ndarray]:
         return self._weights
 
-    def logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+    def logits(self, graphs: Sequence[LevelGraph]) -> NetworkLogits:
         return _SparseLogits(self, graphs)
 
     def embed(self, graph: LevelGraph) -> tuple[np.ndarray, np.ndarray]:
         """Recipe logits (R,), and (2N, H) what a node contributes to its edges: for their sum, for their contrast."""
-        node_features = row_kernels.writable(graph.node_features, np.float32)
-        edge_index = row_kernels.writable(graph.edge_index, np.int32)
         edge_features = row_kernels.writable(graph.edge_features, np.float32)
-        width, N = self.config.width, graph.num_nodes
-        per_node, per_edge = (0,) * width, (0,) * len(EDGE_FEATURES)
-        row_start, neighbour, incident_edge = row_kernels.row_adjacency(edge_index, N)
-        operators = operator_values(edge_features, edge_index, N)
-        h = row_kernels.input_layer(
-            node_features,
-            edge_features,
-            row_start,
-            incident_edge,
-            self._from_node,
-            self._from_edge,
-            self._input_bias,
-            per_edge,
-        )
-        active, spare = np.empty_like(h), np.empty_like(h)
-        for weight, bias in self._mixers:
-            row_kernels.mixing_layer(
-                h, operators, row_start, neighbour, incident_edge, weight, bias, active, spare, 0, N, per_node
-            )
-            h, spare = spare, h
-        del active, spare, operators
+        h = self._encode(graph, "encoder")
         gain, bias = self._weights["encoder.norm.weight"], self._weights["encoder.norm.bias"]
         mean, largest, ends = row_kernels.output_layer(h, gain, bias, self._to_ends)
-        moments = row_kernels.feature_moments(edge_features, per_edge)
+        moments = row_kernels.feature_moments(edge_features, (0,) * len(EDGE_FEATURES))
         pooled = np.concatenate([mean, largest, *moments, self._prior.strong_share(edge_features)])
         weights = self._weights
         hidden = np.maximum(weights["recipe_head.0.weight"] @ pooled + weights["recipe_head.0.bias"], 0)
         logits = weights["recipe_head.2.weight"] @ hidden + weights["recipe_head.2.bias"]
-        return self._prior.allowed(logits / self._temperature, graph), ends.reshape(2 * N, -1)
+        return self._prior.allowed(logits / self._temperature, graph), ends.reshape(2 * graph.num_nodes, -1)
+
+    def node_values(self, graph: LevelGraph) -> np.ndarray:
+        """(N, R)"""
+        encoder = "value_encoder" if self.config.separate_value_trunk else "encoder"
+        h = self._encode(graph, encoder)
+        h -= h.mean(axis=1, keepdims=True)
+        h /= np.sqrt(np.square(h).mean(axis=1, keepdims=True) + np.float32(1e-5))
+        h = h * self._weights[f"{encoder}.norm.weight"] + self._weights[f"{encoder}.norm.bias"]
+        for name in ("value_head.0", "value_head.2"):
+            weight, bias = self._linear(name)
+            out = h @ weight + bias
+            h = np.maximum(out, 0)
+        return out[:, :1] + out[:, 1:]
+
+    def _encode(self, graph: LevelGraph, encoder: str) -> np.ndarray:
+        """(N, width) of one of the encoders, before its layer norm."""
+        node_features = row_kernels.writable(graph.node_features, np.float32)
+        edge_index = row_kernels.writable(graph.edge_index, np.int32)
+        edge_features = row_kernels.writable(graph.edge_features, np.float32)
+        N, per_node, per_edge = graph.num_nodes, (0,) * self.config.width, (0,) * len(EDGE_FEATURES)
+        row_start, neighbour, incident_edge = row_kernels.row_adjacency(edge_index, N)
+        operators = operator_values(edge_features, edge_index, N)
+        weight, bias = self._linear(f"{encoder}.input")
+        from_node, from_edge = weight[: len(NODE_FEATURES)], weight[len(NODE_FEATURES) :]
+        h = row_kernels.input_layer(
+            node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, per_edge
+        )
+        active, spare = np.empty_like(h), np.empty_like(h)
+        for k in range(self.config.layers):
+            weight, bias = self._linear(f"{encoder}.mixers.{k}")
+            row_kernels.mixing_layer(
+                h, operators, row_start, neighbour, incident_edge, weight, bias, active, spare, 0, N, per_node
+            )
+            h, spare = spare, h
+        return h
 
     def edge_logits(self, graph: LevelGraph, ends: np.ndarray, recipe: int) -> np.ndarray:
         """(E,) for one recipe, from what `embed` gave."""
@@ -273,12 +291,22 @@ class _SparseLogits:
     def __init__(self, inference: SparseInference, graphs: Sequence[LevelGraph]) -> None:
         self.graphs = graphs
         self._inference = inference
-        # The rollouts of a problem start on one and the same graph: it is embedded once.
-        by_graph = {id(graph): inference.embed(graph) for graph in {id(graph): graph for graph in graphs}.values()}
-        embedded = [by_graph[id(graph)] for graph in graphs]
+        embedded = _each_once(inference.embed, graphs)
         self.recipe_logits = np.stack([recipe_logits for recipe_logits, _ in embedded])
         self._ends = [ends for _, ends in embedded]
 
     def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
         chosen = zip(self.graphs, self._ends, recipe.tolist(), strict=True)
         return [self._inference.edge_logits(graph, ends, r) for graph, ends, r in chosen]
+
+    def node_values(self) -> list[np.ndarray]:
+        return _each_once(self._inference.node_values, self.graphs)
+
+
+Result = TypeVar("Result")
+
+
+def _each_once(function: Callable[[LevelGraph], Result], graphs: Sequence[LevelGraph]) -> list[Result]:
+    """Of every graph; the rollouts of a problem start on one and the same, which is not worked on again."""
+    results = {id(graph): function(graph) for graph in {id(graph): graph for graph in graphs}.values()}
+    return [results[id(graph)] for graph in graphs]

@@ -74,11 +74,10 @@ class SparsifierPolicy(nn.Module):
             self._values(h, prepared) if with_value else None,
         )
 
-    def values(self, batch: GraphBatch) -> tuple[Tensor, Tensor]:
-        """Recipe logits (G, R) and node values (N, R) as in `forward`, without the edges."""
+    def values(self, batch: GraphBatch) -> Tensor:
+        """Node values (N, R) as in `forward`, alone."""
         prepared = self.encoder.prepare(batch)
-        h = self.encoder(prepared)
-        return self._recipe_logits(h, batch), self._values(h, prepared)
+        return self._values(self.encoder(prepared) if self.value_encoder is None else None, prepared)
 
     def prior_output(self, batch: GraphBatch) -> PolicyOutput:
         """The prior alone: no network, nothing learned, no temperature.
@@ -103,8 +102,11 @@ class SparsifierPolicy(nn.Module):
         pooled = _pooled(h, self.prior(batch.edge_features).detach(), batch)
         return self._allowed(self.recipe_head(pooled) / self.temperature, batch)
 
-    def _values(self, h: Tensor, prepared: Any) -> Tensor:
-        """The node's value and a deviation for each recipe: what recipes have in common is learned from all."""
+    def _values(self, h: Tensor | None, prepared: Any) -> Tensor:
+        """The node's value and a deviation for each recipe: what recipes have in common is learned from all.
+
+        h is the encoder's result, which a trunk of its own has no use for.
+        """
         out = self.value_head(h if self.value_encoder is None else self.value_encoder(prepared))
         return out[:, :1] + out[:, 1:]
 

@@ -10,7 +10,7 @@ import torch
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.policy.inference import Inference, Logits, Weights
+from rllib_psparsity.policy.inference import Inference, NetworkLogits, Weights
 from rllib_psparsity.policy.network import PolicyOutput, SparsifierPolicy
 
 
@@ -32,10 +32,10 @@ class TorchInference(Inference):
         """See `inference.expected_tensors`."""
         return {name: tuple(tensor.shape) for name, tensor in _network(config).state_dict().items()}
 
-    def logits(self, graphs: Sequence[LevelGraph]) -> Logits:
+    def logits(self, graphs: Sequence[LevelGraph]) -> NetworkLogits:
         with torch.no_grad():
             batch = GraphBatch.from_graphs(graphs, self.policy.temperature.device)
-            return TorchLogits(self.policy(batch, with_value=False), graphs)
+            return _PolicyLogits(self.policy, batch, graphs)
 
     def weights(self) -> dict[str, np.ndarray]:
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.policy.state_dict().items()}
@@ -51,6 +51,19 @@ class TorchLogits:
 
     def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
         return [part[:, r].cpu().numpy() for part, r in zip(self._edge_logits, recipe.tolist(), strict=True)]
+
+
+class _PolicyLogits(TorchLogits):
+    """Of a network, which is asked for values only where they are wanted."""
+
+    def __init__(self, policy: SparsifierPolicy, batch: GraphBatch, graphs: Sequence[LevelGraph]) -> None:
+        super().__init__(policy(batch, with_value=False), graphs)
+        self._policy, self._batch = policy, batch
+
+    @torch.no_grad()
+    def node_values(self) -> list[np.ndarray]:
+        values = self._policy.values(self._batch)
+        return [part.cpu().numpy() for part in values.split(self._batch.num_nodes.tolist())]
 
 
 def _network(config: PolicyConfig) -> SparsifierPolicy:

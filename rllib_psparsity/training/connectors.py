@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,11 @@ from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from scipy.special import softmax
 
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.graph.level_graph import LevelGraph
-from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.choice import mode, sample
-from rllib_psparsity.policy.inference import Logits
+from rllib_psparsity.policy.inference import NetworkLogits
 from rllib_psparsity.training.advantages import (
     LevelOutcome,
     Step,
@@ -31,10 +30,10 @@ from rllib_psparsity.training.rollouts import by_graph, problem_of
 
 UNIT_LOG_PROB = "unit_log_prob"
 RECIPE_LOG_PROB = "recipe_log_prob"
+RECIPE_CHANCE = "recipe_chance"
+NODE_VALUES = "node_values"
 STEPS = "steps"
 RNGS = "rngs"
-NODES_PER_FORWARD = 50_000
-"""Nodes that the value network sees at once when advantages are made; bounds memory, not results."""
 
 
 def objects(items: Sequence[Any]) -> np.ndarray:
@@ -54,6 +53,9 @@ class GraphsToModule(ConnectorV2):
 class DecisionsToEnv(ConnectorV2):
     """Module to environment: samples (or takes the mode), with the log-probabilities under which it sampled.
 
+    The values of the nodes go with them: several runners compute them faster than the learner, which has the same
+    weights then.
+
     ``shared_data["rngs"]`` holds a random generator per episode, so that an episode's draws depend on its index alone.
     """
 
@@ -64,13 +66,15 @@ class DecisionsToEnv(ConnectorV2):
     def __call__(
         self, *, batch: dict[str, Any], explore: bool | None = None, shared_data: dict | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        logits: Logits = batch[OUTPUT]
+        logits: NetworkLogits = batch[OUTPUT]
         policy = self.config.policy
         choice = sample(policy, logits, (shared_data or {})[RNGS]) if explore else mode(policy, logits)
         return {
             Columns.ACTIONS: objects(choice.decisions),
             UNIT_LOG_PROB: objects(choice.unit_log_prob()),
             RECIPE_LOG_PROB: choice.recipe_log_prob(),
+            RECIPE_CHANCE: softmax(logits.recipe_logits, axis=1),
+            NODE_VALUES: objects(logits.node_values()),
         }
 
 
@@ -85,18 +89,14 @@ class HierarchicalGAE(ConnectorV2):
         super().__init__(**kwargs)
         self.config = config
 
-    def __call__(
-        self, *, rl_module: Any, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        module = rl_module[DEFAULT_MODULE_ID].unwrapped()
+    def __call__(self, *, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any) -> dict[str, Any]:
         steps_of = [self._steps(episode) for episode in episodes]
         groups = by_graph(episodes, steps_of, self.config.training.rollouts_per_problem)
-        values = self._values(module, [group[0].graph for group in groups])
-        values_of = {id(step): value for group, value in zip(groups, values, strict=True) for step in group}
         for episode, of_episode in zip(episodes, steps_of, strict=True):
             infos = episode.get_infos()
             outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
-            V, Q = zip(*(values_of[id(step)] for step in of_episode), strict=True)
+            Q = episode.get_extra_model_outputs(NODE_VALUES)
+            V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
             to_go = rewards_to_go(outcomes, self.config.training.gamma)
             for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
@@ -115,22 +115,6 @@ class HierarchicalGAE(ConnectorV2):
         units = episode.get_extra_model_outputs(UNIT_LOG_PROB)
         recipes = episode.get_extra_model_outputs(RECIPE_LOG_PROB)
         return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
-
-    @torch.no_grad()
-    def _values(self, module: Any, graphs: list[LevelGraph]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """V (N,) and Q (N, R), graph by graph."""
-        device = next(module.parameters()).device
-        chunk: list[LevelGraph] = []
-        for position, graph in enumerate(graphs):
-            chunk.append(graph)
-            if sum(g.num_nodes for g in chunk) < NODES_PER_FORWARD and position < len(graphs) - 1:
-                continue
-            batch = GraphBatch.from_graphs(chunk, device)
-            recipe_logits, Q = module.network.values(batch)
-            V = (torch.softmax(recipe_logits, dim=1)[batch.node_graph] * Q).sum(dim=1)
-            cuts = np.cumsum([g.num_nodes for g in chunk])[:-1]
-            yield from zip(np.split(V.cpu().numpy(), cuts), np.split(Q.cpu().numpy(), cuts), strict=True)
-            chunk = []
 
     def _compare_siblings(self, episodes: list[SingleAgentEpisode], steps_of: list[list[Step]]) -> None:
         """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.

@@ -44,4 +44,4 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> torch.Tensor:
         """Q (N, R): the value of every node for every recipe."""
         graphs: GraphBatch = batch[GRAPHS]
-        return self.network.values(graphs)[1]
+        return self.network.values(graphs)

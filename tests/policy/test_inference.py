@@ -75,6 +75,23 @@ def test_logits_equal_those_of_the_network(settings):
     _compare(policy, inference_of(policy), _graphs(), prior=True)
 
 
+@pytest.mark.parametrize("settings", [{}, {"separate_value_trunk": False}, {"backbone": "gin", "width": 8}])
+def test_node_values_equal_those_of_the_network(settings):
+    policy = _policy(**settings)
+    with torch.no_grad():
+        policy.value_head[-1].weight *= 30.0
+    graphs = _graphs()
+    graphs.append(graphs[0])
+    batch = GraphBatch.from_graphs(graphs)
+    with torch.no_grad():
+        expected = policy(batch, with_value=True).node_values
+        torch.testing.assert_close(policy.values(batch), expected)
+    found = inference_of(policy).logits(graphs).node_values()
+    assert [part.shape for part in found] == [(graph.num_nodes, len(policy.menu)) for graph in graphs]
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(np.concatenate(found), expected.numpy(), atol=1e-5, rtol=1e-5)
+
+
 def test_prior_logits_are_bounded_as_the_networks_are():
     graph = random_graph(0)
     graph.edge_features[::2, EDGE_FEATURES.index("log_symmetric")] = -9

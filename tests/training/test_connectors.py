@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -42,17 +40,15 @@ def sampled():
     return config, runner, runner.sample(indices=INDICES)
 
 
-def connected_groups(config, runner, episodes):
+def connected_groups(config, episodes):
     recorder = Recorder()
-    batch = HierarchicalGAE(config)(
-        rl_module={DEFAULT_MODULE_ID: runner.module}, episodes=episodes, metrics=recorder, batch={}
-    )
+    batch = HierarchicalGAE(config)(episodes=episodes, metrics=recorder, batch={})
     return list(batch[DEFAULT_MODULE_ID][STEPS]), recorder.figures
 
 
 def connected(config, runner, episodes):
     """The steps in the order of the episodes, whatever groups they came in."""
-    groups, figures = connected_groups(config, runner, episodes)
+    groups, figures = connected_groups(config, episodes)
     by_decision = {id(step.decision): step for group in groups for step in group}
     return [by_decision[id(episode.get_actions(t))] for episode in episodes for t in range(len(episode))], figures
 
@@ -126,7 +122,7 @@ def test_rollouts_of_a_problem_share_its_finest_graph():
     config = tiny_config("training.rollouts_per_problem=3")
     runner = local_runner(config)
     episodes = runner.sample(indices=[0, 1, 2, 3])
-    groups, _ = connected_groups(config, runner, episodes)
+    groups, _ = connected_groups(config, episodes)
     deeper = sum(len(episode) - 1 for episode in episodes)
     assert deeper > 0 and sorted(map(len, groups)) == [1] * (deeper + 1) + [3]
     assert count_graphs(episodes, 3) == len(groups)
@@ -138,8 +134,8 @@ def test_rollouts_of_a_problem_share_its_finest_graph():
 
 
 def test_steps_are_those_of_the_episodes(sampled):
-    config, runner, episodes = sampled
-    groups, _ = connected_groups(config, runner, episodes)
+    config, _, episodes = sampled
+    groups, _ = connected_groups(config, episodes)
     assert all(len(group) == 1 for group in groups)
     steps = (group[0] for group in groups)
     for episode in episodes:
@@ -149,14 +145,6 @@ def test_steps_are_those_of_the_episodes(sampled):
             assert step.unit_log_prob.shape == (step.graph.num_edges,)
             assert step.advantage.shape == step.target.shape == (step.graph.num_nodes,)
     assert next(steps, None) is None, "the terminal dummy is no step"
-
-
-def test_values_do_not_depend_on_the_forward_chunks(sampled, monkeypatch):
-    config, runner, episodes = sampled
-    whole, _ = connected(config, runner, episodes)
-    monkeypatch.setattr(connectors, "NODES_PER_FORWARD", 150)
-    for a, b in zip(whole, connected(config, runner, episodes)[0], strict=True):
-        assert a.advantage == pytest.approx(b.advantage, abs=1e-4) and a.target == pytest.approx(b.target, abs=1e-5)
 
 
 def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch):
@@ -202,12 +190,3 @@ def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperatu
 def test_objects_of_equal_length_stay_objects():
     column = connectors.objects([np.zeros(3), np.ones(3)])
     assert column.dtype == object and column.shape == (2,)
-
-
-def test_reference_to_the_module_is_unwrapped():
-    """Under DDP the module is wrapped; the connector must reach through."""
-    config = tiny_config()
-    runner = local_runner(config)
-    wrapped = SimpleNamespace(unwrapped=lambda: runner.module.unwrapped())
-    batch = HierarchicalGAE(config)(rl_module={DEFAULT_MODULE_ID: wrapped}, episodes=runner.sample(indices=[0]))
-    assert len(batch[DEFAULT_MODULE_ID][STEPS]) >= 1
