@@ -69,6 +69,10 @@ class Level:
             self._graph = level_graph(self.A, self.B, self.number)
         return self._graph
 
+    def release_graph(self) -> None:
+        """Forget the graph, which takes as much memory as the operator; it is made again if it is asked for."""
+        self._graph = None
+
     def relaxation(self) -> Relaxation:
         """The level's smoother."""
         if self._relaxation is None:
@@ -164,9 +168,10 @@ class HierarchyBuilder:
         hierarchy, fine = self.hierarchy, self.hierarchy.levels[-1]
         recipe = self.menu[decision.recipe]
         try:
-            transfer = prolongate(
-                fine.A, fine.candidates(), strength_matrix(fine.graph, decision.edge_is_strong), recipe
-            )
+            C = strength_matrix(fine.graph, decision.edge_is_strong)
+            fine.release_graph()
+            transfer = prolongate(fine.A, fine.candidates(), C, recipe)
+            del C
             R = transpose(transfer.P)
             coarse = Level(galerkin_product(R, fine.A, transfer.P), transfer.B_coarse, fine.number + 1)
             if coarse.num_nodes > self.limits.stall_ratio * fine.num_nodes:

@@ -280,3 +280,13 @@ def test_goldens():
         for name in ("end", "unknowns", "nnz"):
             assert built[key][name] == expected[name], (key, name)
         np.testing.assert_allclose(built[key]["sum_abs"], expected["sum_abs"], rtol=1e-8, err_msg=key)
+
+
+def test_a_decided_level_keeps_no_graph_but_gives_the_same_again():
+    case = problem("fd", size=20)
+    builder = HierarchyBuilder(Level(case.A, case.B), MENU, Limits(max_coarse=12))
+    before = builder.observe()
+    builder.coarsen(prior(MENU, 0)(before))
+    decided = builder.hierarchy.levels[0]
+    assert decided._graph is None
+    assert (decided.graph.edge_features == before.edge_features).all()
