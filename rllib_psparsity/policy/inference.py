@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from rllib_psparsity.amg.recipe import MEASURES, parse_menu
 from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.policy import row_kernels
 from rllib_psparsity.policy.operators import operator_values
@@ -84,6 +86,7 @@ def make_inference(config: PolicyConfig, weights: Weights) -> Inference:
     """Inference with these weights: by `SparseInference`, or by torch for the backbones that need it."""
     if config.backbone == "sparse":
         return SparseInference(config, weights)
+    _require_torch(config)
     from rllib_psparsity.policy.torch_inference import TorchInference
 
     return TorchInference.from_weights(config, weights)
@@ -102,6 +105,7 @@ def inference_of(policy: SparsifierPolicy) -> Inference:
 def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
     """Name -> shape of the weights, all float32, that `config` asks for."""
     if config.backbone != "sparse":
+        _require_torch(config)
         from rllib_psparsity.policy.torch_inference import TorchInference
 
         return TorchInference.expected_tensors(config)
@@ -130,6 +134,15 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
     for name, shape in linear.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
+
+
+def _require_torch(config: PolicyConfig) -> None:
+    for module in ("torch", "torch_geometric"):
+        if find_spec(module) is None:
+            raise InputError(
+                f"a policy with the backbone {config.backbone} needs {module}, which is not installed; run "
+                "pip install 'rllib_psparsity[train]', or train with the backbone sparse"
+            )
 
 
 def _hidden(width: int) -> int:

@@ -46,8 +46,8 @@ def objects(items: Sequence[Any]) -> np.ndarray:
 class GraphsToModule(ConnectorV2):
     """Environment to module: the newest graph of every episode."""
 
-    def __call__(self, *, episodes: list[SingleAgentEpisode], **kwargs: Any) -> dict[str, Any]:
-        return {GRAPHS: [episode.get_observations(-1) for episode in episodes]}
+    def __call__(self, *, batch: dict[str, Any], episodes: list[SingleAgentEpisode], **kwargs: Any) -> dict[str, Any]:
+        return batch | {GRAPHS: [episode.get_observations(-1) for episode in episodes]}
 
 
 class DecisionsToEnv(ConnectorV2):

@@ -14,8 +14,10 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.inference import Inference, inference_of
 from rllib_psparsity.training.connectors import RNGS
 from rllib_psparsity.training.heap import trim_heap
+from rllib_psparsity.training.module import INFERENCE
 
 SAMPLING = 3
 """Spawn key of the generators that decisions are drawn with."""
@@ -82,8 +84,9 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
             episode.add_env_reset(observation=graph, infos=info)
             episodes.append(episode)
         running = list(range(len(indices)))
+        inference = inference_of(self.module.unwrapped().network)  # the weights do not change in between
         while running:
-            outputs = self._infer([episodes[k] for k in running], [rngs[k] for k in running], explore)
+            outputs = self._infer(inference, [episodes[k] for k in running], [rngs[k] for k in running], explore)
             actions = outputs.pop("actions")
             for position, k in enumerate(running):
                 graph, reward, terminated, truncated, info = envs[k].step(actions[position])
@@ -104,10 +107,12 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
         return episodes
 
-    def _infer(self, episodes: list[Any], rngs: list[np.random.Generator], explore: bool) -> dict[str, Any]:
+    def _infer(
+        self, inference: Inference, episodes: list[Any], rngs: list[np.random.Generator], explore: bool
+    ) -> dict[str, Any]:
         shared = {RNGS: rngs}
         common: dict[str, Any] = {"rl_module": self.module, "explore": explore, "shared_data": shared}
-        batch = self._env_to_module(batch={}, episodes=episodes, metrics=self.metrics, **common)
+        batch = self._env_to_module(batch={INFERENCE: inference}, episodes=episodes, metrics=self.metrics, **common)
         forward = self.module.forward_exploration if explore else self.module.forward_inference
         return self._module_to_env(batch=forward(batch), episodes=episodes, metrics=self.metrics, **common)
 

@@ -14,6 +14,7 @@ from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 
 GRAPHS = "graphs"
+INFERENCE = "inference"
 OUTPUT = "output"
 
 
@@ -22,7 +23,7 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
 
     For training batches are ``{"graphs": GraphBatch}`` and results ``{"output": PolicyOutput}``; for exploration and
     inference ``{"graphs": sequence of LevelGraph}`` and ``{"output": Logits}``, without torch's network where it can
-    be done without.
+    be done without. A caller that knows the weights to stay gives the `Inference` under ``inference``, made once.
 
     ``model_config`` holds the dumped `PolicyConfig` under ``policy`` and the ``seed`` of the initial weights.
     """
@@ -35,8 +36,8 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
             self.network = SparsifierPolicy(self.policy_config)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        # Made anew from the weights of the moment, which takes a hundredth of the inference: none can be out of date.
-        return {OUTPUT: inference_of(self.network).logits(batch[GRAPHS])}
+        inference = batch.get(INFERENCE) or inference_of(self.network)
+        return {OUTPUT: inference.logits(batch[GRAPHS])}
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {OUTPUT: self.network(batch[GRAPHS], with_value=True)}

@@ -240,11 +240,12 @@ def test_hierarchies_on_one_finest_level_share_what_it_holds_and_leave_it_alone(
     decisions = [random_decisions(np.random.default_rng(seed), recipe, 0.9) for seed, recipe in ((0, 1), (1, 4))]
     for decide, expected in zip(decisions, alone, strict=True):
         builder = HierarchyBuilder(finest, MENU)
+        assert builder.observe() is held[0]
         while builder.hierarchy.end is None:
             builder.coarsen(decide(builder.observe()))
         first = builder.hierarchy.levels[0]
         assert first is not finest and first.P is not None
-        assert (first.graph, first.relaxation(), first.candidates()) == held
+        assert (finest.graph, first.relaxation(), first.candidates()) == held
         assert [level.A.nnz for level in builder.hierarchy.levels] == [level.A.nnz for level in expected.levels]
         np.testing.assert_array_equal(builder.hierarchy.levels[-1].A.data, expected.levels[-1].A.data)
     assert finest.P is finest.R is finest.decision is finest.recipe is finest.aggregates is None

@@ -105,3 +105,23 @@ print([(level.A.shape[0], level.A.nnz) for level in learned_solver(poisson((20, 
     levels = learned_solver(A, policy=directory).levels
     assert len(levels) > 1
     assert done.stdout.strip() == str([(level.A.shape[0], level.A.nnz) for level in levels])
+
+
+def test_other_backbones_ask_for_torch_in_one_sentence(tmp_path):
+    save_policy(SparsifierPolicy(PolicyConfig(backbone="gin", width=8, layers=1)), Limits(), tmp_path / "gin", "")
+    code = f"""
+import sys
+for name in ("torch", "torch_geometric"):
+    sys.modules[name] = None
+from rllib_psparsity import load_policy
+from rllib_psparsity.errors import InputError
+try:
+    load_policy({str(tmp_path / "gin")!r})
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        "a policy with the backbone gin needs torch, which is not installed; run "
+        "pip install 'rllib_psparsity[train]', or train with the backbone sparse"
+    )

@@ -67,6 +67,15 @@ def test_two_runners_give_the_episodes_of_none_even_if_one_dies(build, tmp_path,
     assert algorithm.env_runner_group.num_remote_workers() == 2
 
 
+def test_a_runner_computes_on_one_thread(build):
+    """Runners share a machine with as many others as it has cores."""
+    group = build(tiny_config("env_runners.count=1")).env_runner_group
+    (threads,) = group.foreach_env_runner(
+        lambda runner: (torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]), local_env_runner=False
+    )
+    assert threads == (1, "1")
+
+
 def timeless(row: dict) -> dict:
     return {name: value for name, value in row.items() if not name.startswith("seconds_")}
 
