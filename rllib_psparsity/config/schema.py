@@ -128,7 +128,7 @@ class TrainingConfig(Section):
     epochs: Positive = 1
     """Passes over the episodes of an iteration."""
     minibatch_graphs: Positive = 48
-    """Distinct level graphs in a minibatch; rollouts of a problem share its finest one."""
+    """The most distinct level graphs in a minibatch; rollouts of a problem share its finest one."""
     lr: float = Field(default=3e-3, gt=0)
     """Learning rate of Adam in the first iteration."""
     lr_factor: float = Field(default=0.96, gt=0, le=1)

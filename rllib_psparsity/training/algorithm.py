@@ -92,8 +92,9 @@ class SparsifyPPO(PPO):
     def _learn(self, episodes: list[SingleAgentEpisode]) -> list[dict[str, Any]]:
         training, learners = self.config.run_config.training, self.config.run_config.learner.count
         arguments: dict[str, Any] = {
-            # RLlib would fill a minibatch that is larger than the batch by repeating it.
-            "minibatch_size": min(training.minibatch_graphs, count_graphs(episodes, training.rollouts_per_problem)),
+            "minibatch_size": even_size(
+                count_graphs(episodes, training.rollouts_per_problem), training.minibatch_graphs
+            ),
             "num_epochs": training.epochs,
             "shuffle_batch_per_epoch": True,
             "timesteps": {
@@ -107,7 +108,7 @@ class SparsifyPPO(PPO):
             return self.learner_group.update(**episodes_or_refs, **arguments)
         shards = balanced_shards(episodes, learners, training.rollouts_per_problem)
         graphs = [count_graphs(shard, training.rollouts_per_problem) for shard in shards]
-        arguments["minibatch_size"] = min(training.minibatch_graphs, *graphs)
+        arguments["minibatch_size"] = min(even_size(count, training.minibatch_graphs) for count in graphs)
         # Learners that disagreed on the number of updates would wait for each other for ever.
         arguments["num_total_minibatches"] = math.ceil(training.epochs * max(graphs) / arguments["minibatch_size"])
         return self.learner_group.update(episodes_refs=[ray.put(shard) for shard in shards], **arguments)
@@ -142,6 +143,11 @@ class SparsifyPPO(PPO):
         group.foreach_env_runner(_wait, local_env_runner=False)
         super().restore_from_path(path, *args, **kwargs)
         group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=60.0)
+
+
+def even_size(count: int, most: int) -> int:
+    """The size of equal minibatches of at most `most` items each. RLlib fills the last one up with items it had."""
+    return math.ceil(count / math.ceil(count / most))
 
 
 def _wait(runner: Any) -> None:

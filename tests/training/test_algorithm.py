@@ -14,7 +14,7 @@ from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.config.load import resolved_json
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import METRICS
-from rllib_psparsity.training.algorithm import balanced_shards
+from rllib_psparsity.training.algorithm import balanced_shards, even_size
 from rllib_psparsity.training.checkpoint import save_checkpoint
 from rllib_psparsity.training.export import export_policy
 from rllib_psparsity.training.record import EPISODES, LEARNER_COLUMNS, metrics_row
@@ -288,3 +288,9 @@ def test_export_carries_the_learners_weights(build, tmp_path):
     with pytest.raises(InputError, match=r"config\.json"):
         export_policy(astray, tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.parametrize(("count", "most", "size"), [(225, 48, 45), (7, 48, 7), (48, 48, 48), (49, 48, 25), (5, 1, 1)])
+def test_minibatches_are_of_equal_size(count, most, size):
+    assert even_size(count, most) == size
+    assert size <= most and math.ceil(count / size) == math.ceil(count / most)
