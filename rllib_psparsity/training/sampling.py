@@ -80,9 +80,10 @@ def _sample_remotely(
                 else:  # still answering something else
                     waiting.appendleft(k)
         for worker, (k, episodes, metrics) in group.fetch_ready_async_reqs(tags=TAG, timeout_seconds=POLL_SECONDS):
-            if k in in_flight[worker]:
-                in_flight[worker].remove(k)
-            results.setdefault(k, _checked(episodes, metrics))
+            if k not in in_flight[worker]:
+                continue  # a late answer of a runner that was taken for lost: its chunk was given away
+            in_flight[worker].remove(k)
+            results[k] = _checked(episodes, metrics)
             last_progress = time.monotonic()
         now = time.monotonic()
         if now - last_progress > PATIENCE_SECONDS:
