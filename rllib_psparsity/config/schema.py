@@ -125,6 +125,8 @@ class TrainingConfig(Section):
     """Episodes between two updates."""
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
+    overlap: bool = True
+    """Sample the next iteration's episodes while learning from this one's: their policy is one update older."""
     epochs: Positive = 1
     """Passes over the episodes of an iteration."""
     minibatch_graphs: Positive = 48

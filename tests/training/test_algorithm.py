@@ -42,9 +42,11 @@ def equal(a, b) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
+@pytest.mark.parametrize("overlap", [False, True])
+def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overlap):
     config = tiny_config(
         "seed=3",
+        f"training.overlap={str(overlap).lower()}",
         "training.rollouts_per_problem=4",
         "training.lr_factor=0.8",
         "training.minibatch_graphs=5",
@@ -55,7 +57,9 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
     unbroken = build(config)
     expected, results = train(unbroken, 4)
     assert [result[EPISODES]["difficulty"] for result in results] == [0.0, 0.25, 0.5, 0.75]
-    assert [row["temperature"] for row in expected] == pytest.approx([1.0, 0.9, 0.81, 0.729])
+    # With overlap an iteration's episodes are those of the policy, and the temperature, of an update before.
+    temperatures = [1.0, 1.0, 0.9, 0.81] if overlap else [1.0, 0.9, 0.81, 0.729]
+    assert [row["temperature"] for row in expected] == pytest.approx(temperatures)
     assert [row["learning_rate"] for row in expected] == pytest.approx([3e-3 * 0.8**k for k in range(4)])
     assert expected[0]["reward_mean"] != expected[2]["reward_mean"]
 
