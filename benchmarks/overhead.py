@@ -33,7 +33,6 @@ from rllib_psparsity.config.load import load_config
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.choice import sample
-from rllib_psparsity.policy.inference import inference_of
 
 TARGET_PERCENT = 10.0
 Infer = Callable[[Sequence[LevelGraph], Sequence[np.random.Generator]], Sequence[Decision]]
@@ -61,7 +60,7 @@ def bare_loop(pool: SimulatedPool, infer: Infer, episodes: int, chunk: int) -> d
 
 def bare_inference(config: Config, runner: Any) -> Infer:
     """Decisions and their log-probabilities for a batch of graphs, as the env runner makes them, without connectors."""
-    inference = inference_of(runner.module.unwrapped().network)
+    inference = runner.module.inference
 
     def infer(graphs: Sequence[LevelGraph], rngs: Sequence[np.random.Generator]) -> Sequence[Decision]:
         choice = sample(config.policy, inference.logits(graphs), rngs)

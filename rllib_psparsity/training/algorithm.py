@@ -24,11 +24,12 @@ from ray.rllib.utils.metrics import (
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
-from rllib_psparsity.training.learner import ITERATION
+from rllib_psparsity.training.env_runner_group import own_env_runner_group
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
 from rllib_psparsity.training.rollouts import count_graphs, problem_of
 from rllib_psparsity.training.sampling import Sampling, forget
+from rllib_psparsity.training.schedules import ITERATION
 
 RUN_STATE = "run_state"
 RESTORE_SECONDS = 60.0
@@ -53,7 +54,9 @@ class SparsifyPPO(PPO):
         return SparsifyPPOConfig()
 
     def setup(self, config: Any) -> None:
-        super().setup(config)
+        with own_env_runner_group():
+            super().setup(config)
+        self._sync_runners()  # RLlib's build leaves the local one out, which those that come back start from
         run: Config = self.config.run_config
         self.episodes_started = 0
         self.updates = 0

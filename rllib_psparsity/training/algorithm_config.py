@@ -11,10 +11,8 @@ from ray.tune.registry import register_env
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
-from rllib_psparsity.training.connectors import DecisionsToEnv, GraphsToModule, HierarchicalGAE
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
-from rllib_psparsity.training.learner import SparsifyLearner
-from rllib_psparsity.training.module import SparsifierModule
+from rllib_psparsity.training.runner_connectors import DecisionsToEnv, GraphsToModule
 
 ENV_NAME = "sparsify"
 UNBOUNDED = 10**9
@@ -23,9 +21,15 @@ UNBOUNDED = 10**9
 RESTORE_TIMEOUT_SECONDS = 20.0
 """How long an iteration waits for a lost runner to answer again."""
 
+RESTART_SECONDS = 1.0
+"""How long a runner that raised an error stays before its process ends; RLlib would have it stay for a minute."""
+
 
 class SparsifyPPOConfig(PPOConfig):
-    """RLlib's side of a run; everything that is ours stays in `run_config`, the project's own config."""
+    """RLlib's side of a run; everything that is ours stays in `run_config`, the project's own config.
+
+    Env runners load it too, so what needs torch is imported where it is asked for.
+    """
 
     def __init__(self, algo_class: Any = None) -> None:
         from rllib_psparsity.training.algorithm import SparsifyPPO
@@ -45,6 +49,7 @@ class SparsifyPPOConfig(PPOConfig):
         self._dont_auto_sync_env_runner_states = True
         # RLlib would wait half an hour for a runner that comes back, and the other runners with it.
         self.env_runner_restore_timeout_s = RESTORE_TIMEOUT_SECONDS
+        self.delay_between_env_runner_restarts_s = RESTART_SECONDS
         self.torch_skip_nan_gradients = True
         self.apply_run(self.run_config)
 
@@ -76,6 +81,8 @@ class SparsifyPPOConfig(PPOConfig):
     def build_learner_connector(
         self, input_observation_space: Any, input_action_space: Any, device: Any = None
     ) -> LearnerConnectorPipeline:
+        from rllib_psparsity.training.connectors import HierarchicalGAE
+
         return LearnerConnectorPipeline(
             connectors=[HierarchicalGAE(self.run_config)],
             input_observation_space=input_observation_space,
@@ -83,10 +90,14 @@ class SparsifyPPOConfig(PPOConfig):
         )
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
+        from rllib_psparsity.training.module import SparsifierModule
+
         policy = self.run_config.policy.model_dump(mode="json", by_alias=True)
         return RLModuleSpec(
             module_class=SparsifierModule, model_config={"policy": policy, "seed": self.run_config.seed}
         )
 
     def get_default_learner_class(self) -> type:
+        from rllib_psparsity.training.learner import SparsifyLearner
+
         return SparsifyLearner

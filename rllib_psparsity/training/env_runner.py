@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
@@ -16,10 +17,9 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.policy.inference import Inference, inference_of
-from rllib_psparsity.training.connectors import RNGS
 from rllib_psparsity.training.heap import trim_heap
-from rllib_psparsity.training.module import INFERENCE
+from rllib_psparsity.training.inference_module import InferenceModule, WeightsMissing
+from rllib_psparsity.training.runner_connectors import RNGS
 
 SAMPLING = 3
 """Spawn key of the generators that decisions are drawn with."""
@@ -63,12 +63,32 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
     Problem, test vectors and draws of episode i follow from (seed, i), and the episodes of a chunk share every
     inference, so that a run gives the same episodes whoever samples the chunks, and after a resume. RLlib's own loop
     would need environments that run on after a sample, and would drop their unfinished episodes.
+
+    Nothing here needs torch, nor does this module import it: it would be a third of a runner's memory.
     """
+
+    def __init__(self, *, config: Any, **kwargs: Any) -> None:
+        EnvRunner.__init__(self, config=config, **kwargs)  # the next class's own asks torch for a device
+        self.spaces = kwargs.get("spaces") or {}
+        if self.worker_index != 0 or self.config.num_env_runners == 0:  # 0 is the local one, beside remote ones
+            self.make_env()
+        self._env_to_module = self.config.build_env_to_module_connector(env=self.env, spaces=self.spaces)
+        self._module_to_env = self.config.build_module_to_env_connector(env=self.env, spaces=self.spaces)
+        self.make_module()
+        self._weights_seq_no = 0
+        self._done_episodes_for_metrics: list[SingleAgentEpisode] = []
+        self._ongoing_episodes_for_metrics: dict[str, list[SingleAgentEpisode]] = {}
 
     def make_env(self) -> None:
         self.env = EnvPool(self.config.run_config)  # type: ignore[assignment]
         self.num_envs = self.env.num_envs
         self._samples = 0
+
+    def make_module(self) -> None:
+        self.module = InferenceModule(
+            model_config={"policy": self.config.run_config.policy.model_dump(mode="json", by_alias=True)},
+            inference_only=True,
+        )
 
     def sample(
         self, *, indices: Sequence[int], difficulty: float = 1.0, explore: bool = True, **kwargs: Any
@@ -86,9 +106,8 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
             episode.add_env_reset(observation=graph, infos=info)
             episodes.append(episode)
         running = list(range(len(indices)))
-        inference = inference_of(self.module.unwrapped().network)  # the weights do not change in between
         while running:
-            outputs = self._infer(inference, [episodes[k] for k in running], [rngs[k] for k in running], explore)
+            outputs = self._infer([episodes[k] for k in running], [rngs[k] for k in running], explore)
             actions = outputs.pop("actions")
             for position, k in enumerate(running):
                 graph, reward, terminated, truncated, info = envs[k].step(actions[position])
@@ -117,12 +136,10 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self.module.set_state(weights)
         self._weights_seq_no = 0
 
-    def _infer(
-        self, inference: Inference, episodes: list[Any], rngs: list[np.random.Generator], explore: bool
-    ) -> dict[str, Any]:
+    def _infer(self, episodes: list[Any], rngs: list[np.random.Generator], explore: bool) -> dict[str, Any]:
         shared = {RNGS: rngs}
         common: dict[str, Any] = {"rl_module": self.module, "explore": explore, "shared_data": shared}
-        batch = self._env_to_module(batch={INFERENCE: inference}, episodes=episodes, metrics=self.metrics, **common)
+        batch = self._env_to_module(batch={}, episodes=episodes, metrics=self.metrics, **common)
         forward = self.module.forward_exploration if explore else self.module.forward_inference
         return self._module_to_env(batch=forward(batch), episodes=episodes, metrics=self.metrics, **common)
 
@@ -142,11 +159,16 @@ class Chunk:
 
 
 def sample_chunk(runner: Any, number: int, indices: Sequence[int], difficulty: float) -> Chunk:
-    """What a `SparsifyEnvRunner` is asked for."""
+    """What a `SparsifyEnvRunner` is asked for.
+
+    `WeightsMissing` is raised: it is from a runner that died and came back unnoticed, and that is to look lost.
+    """
     start = time.perf_counter()
     try:
         episodes = runner.sample(indices=indices, difficulty=difficulty)
         return Chunk(number, episodes, runner.get_metrics(), time.perf_counter() - start)
+    except WeightsMissing:
+        raise
     except InputError as error:
         return Chunk(number, [], {}, 0.0, error)
     except Exception:

@@ -14,9 +14,8 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.training.connectors import STEPS
 from rllib_psparsity.training.loss import StepBatch, ppo_loss
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
-from rllib_psparsity.training.schedules import temperature
+from rllib_psparsity.training.schedules import ITERATION, temperature
 
-ITERATION = "iteration"
 SHUFFLING = 4
 """Spawn key of the minibatches' shuffling."""
 

@@ -1,4 +1,4 @@
-"""The RLModule that hosts the policy network."""
+"""The RLModule that hosts the policy network in a learner; env runners have an `InferenceModule`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
-
-GRAPHS = "graphs"
-INFERENCE = "inference"
-OUTPUT = "output"
+from rllib_psparsity.training.inference_module import GRAPHS, OUTPUT
 
 
 class SparsifierModule(TorchRLModule, ValueFunctionAPI):
-    """A thin shell.
-
-    For training batches are ``{"graphs": GraphBatch}`` and results ``{"output": PolicyOutput}``; for exploration and
-    inference ``{"graphs": sequence of LevelGraph}`` and ``{"output": Logits}``, without torch's network where it can
-    be done without. A caller that knows the weights to stay gives the `Inference` under ``inference``, made once.
+    """A thin shell: batches are ``{"graphs": GraphBatch}`` and results ``{"output": PolicyOutput}``.
 
     ``model_config`` holds the dumped `PolicyConfig` under ``policy`` and the ``seed`` of the initial weights.
     """
@@ -34,10 +26,6 @@ class SparsifierModule(TorchRLModule, ValueFunctionAPI):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.model_config["seed"])
             self.network = SparsifierPolicy(self.policy_config)
-
-    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        inference = batch.get(INFERENCE) or inference_of(self.network)
-        return {OUTPUT: inference.logits(batch[GRAPHS])}
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {OUTPUT: self.network(batch[GRAPHS], with_value=True)}

@@ -6,12 +6,20 @@ import numpy as np
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_psparsity.config.schema import Config
+from rllib_psparsity.policy.inference import inference_of
+from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
+from rllib_psparsity.training.inference_module import NETWORK
+from rllib_psparsity.training.outcome import untrained_network
 
 
-def local_runner(config: Config) -> SparsifyEnvRunner:
-    return SparsifyEnvRunner(config=SparsifyPPOConfig().apply_run(config))
+def local_runner(config: Config, network: SparsifierPolicy | None = None) -> SparsifyEnvRunner:
+    """With the weights of `network`, or else those that a run starts from."""
+    runner = SparsifyEnvRunner(config=SparsifyPPOConfig().apply_run(config))
+    weights = inference_of(network or untrained_network(config)).weights()
+    runner.take_weights({NETWORK + name: array for name, array in weights.items()})
+    return runner
 
 
 def same_episode(a: SingleAgentEpisode, b: SingleAgentEpisode) -> bool:

@@ -116,8 +116,8 @@ def test_temperature_follows_its_schedule_in_learner_and_runner(build):
     algorithm = build(config)
     rows = []
     for _, expected in zip(range(3), (1.0, 0.5, 0.4), strict=True):
-        network = algorithm.env_runner.module.unwrapped().network
-        assert float(network.temperature) == pytest.approx(expected)
+        temperature = algorithm.env_runner.module.inference.weights()["temperature"]
+        assert float(temperature) == pytest.approx(expected)
         rows, _ = train(algorithm, 1, rows)
         assert rows[-1]["temperature"] == pytest.approx(expected)
 

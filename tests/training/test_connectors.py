@@ -9,10 +9,11 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.training import connectors
+from rllib_psparsity.training import runner_connectors
 from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns
 from rllib_psparsity.training.connectors import STEPS, HierarchicalGAE
 from rllib_psparsity.training.loss import StepBatch
+from rllib_psparsity.training.outcome import untrained_network
 from rllib_psparsity.training.rollouts import count_graphs
 from tests.environment.tiny import tiny_config
 from tests.training.runners import local_runner
@@ -34,10 +35,10 @@ class Recorder:
 @pytest.fixture(scope="module")
 def sampled():
     config = tiny_config("training.gamma=0.9")
-    runner = local_runner(config)
+    network = untrained_network(config)
     with torch.no_grad():  # values of the size of the returns
-        runner.module.unwrapped().network.value_head[-1].weight *= 30.0
-    return config, runner, runner.sample(indices=INDICES)
+        network.value_head[-1].weight *= 30.0
+    return config, network, local_runner(config, network).sample(indices=INDICES)
 
 
 def connected_groups(config, episodes):
@@ -46,16 +47,15 @@ def connected_groups(config, episodes):
     return list(batch[DEFAULT_MODULE_ID][STEPS]), recorder.figures
 
 
-def connected(config, runner, episodes):
+def connected(config, episodes):
     """The steps in the order of the episodes, whatever groups they came in."""
     groups, figures = connected_groups(config, episodes)
     by_decision = {id(step.decision): step for group in groups for step in group}
     return [by_decision[id(episode.get_actions(t))] for episode in episodes for t in range(len(episode))], figures
 
 
-def by_hand(config, runner, episodes):
+def by_hand(config, network, episodes):
     """(G, G - Q of the chosen recipe, rewards to go, mean of V) of every step, one graph at a time."""
-    network = runner.module.unwrapped().network
     gamma = config.training.gamma
     out = []
     for episode in episodes:
@@ -76,15 +76,15 @@ def by_hand(config, runner, episodes):
 
 
 def test_advantages_are_normalised_over_the_batch(sampled):
-    config, runner, episodes = sampled
-    steps, figures = connected(config, runner, episodes)
+    config, network, episodes = sampled
+    steps, figures = connected(config, episodes)
     assert len(steps) == sum(len(episode) for episode in episodes)
     advantages = np.concatenate([step.advantage for step in steps]).astype(float)
     recipes = np.array([step.recipe_advantage for step in steps])
     assert abs(advantages.mean()) < 1e-5 and advantages.std() == pytest.approx(1.0, abs=1e-4)
     assert abs(recipes.mean()) < 1e-5 and recipes.std() == pytest.approx(1.0, abs=1e-4)
 
-    expected = by_hand(config, runner, episodes)
+    expected = by_hand(config, network, episodes)
     residuals = np.concatenate([residual for _, residual, _, _ in expected])
     targets = np.concatenate([G for G, _, _, _ in expected])
     merits = np.array([rest - value for _, _, rest, value in expected])  # nobody else had the same problem
@@ -105,8 +105,8 @@ def test_recipes_are_compared_with_those_of_the_same_problem():
     runner = local_runner(config)
     indices = [0, 1, 2, 3, 4, 8]
     episodes = runner.sample(indices=indices)
-    steps, _ = connected(config, runner, episodes)
-    expected = by_hand(config, runner, episodes)
+    steps, _ = connected(config, episodes)
+    expected = by_hand(config, untrained_network(config), episodes)
     where = [(index // 3, level) for index, e in zip(indices, episodes, strict=True) for level in range(len(e))]
     merits = []
     for k, (_, _, rest, value) in enumerate(expected):
@@ -148,16 +148,16 @@ def test_steps_are_those_of_the_episodes(sampled):
 
 
 def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch):
-    config, runner, episodes = sampled
-    whole, figures = connected(config, runner, episodes)
+    config, _, episodes = sampled
+    whole, figures = connected(config, episodes)
     halves = (episodes[:2], episodes[2:])
     sums: list[torch.Tensor] = []
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: sums.append(tensor.clone()))
     for half in halves:
-        connected(config, runner, half)
+        connected(config, half)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.copy_(sums[0] + sums[1]))
-    parts = [connected(config, runner, half) for half in halves]
+    parts = [connected(config, half) for half in halves]
     for step, expected in zip([*parts[0][0], *parts[1][0]], whole, strict=True):
         assert step.advantage == pytest.approx(expected.advantage, abs=1e-4)
         assert step.recipe_advantage == pytest.approx(expected.recipe_advantage, abs=1e-4)
@@ -168,16 +168,15 @@ def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperature):
     config = tiny_config(f"policy.action={action}", "policy.k=3", f"policy.temperature.initial={temperature}")
-    runner = local_runner(config)
-    steps, _ = connected(config, runner, runner.sample(indices=INDICES))
+    network = untrained_network(config)
+    steps, _ = connected(config, local_runner(config, network).sample(indices=INDICES))
     batch = StepBatch.from_steps([[step] for step in steps])
     with torch.no_grad():
-        output = runner.module.unwrapped().network(batch.graphs, with_value=True)
+        output = network(batch.graphs, with_value=True)
         log_prob, _ = make_actions(config.policy, output, batch.decisions).evaluate()
     assert torch.allclose(log_prob.units, batch.unit_log_prob, rtol=1e-6, atol=1e-6)
     assert torch.allclose(log_prob.recipe, batch.recipe_log_prob, rtol=1e-6, atol=1e-6)
     if action == "edges":  # and they are those of logits that the temperature has divided
-        network = runner.module.unwrapped().network
         with torch.no_grad():
             network.temperature.fill_(1.0)
             plain = network(batch.graphs, with_value=False)
@@ -188,5 +187,5 @@ def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperatu
 
 
 def test_objects_of_equal_length_stay_objects():
-    column = connectors.objects([np.zeros(3), np.ones(3)])
+    column = runner_connectors.objects([np.zeros(3), np.ones(3)])
     assert column.dtype == object and column.shape == (2,)

@@ -10,7 +10,10 @@ from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.problems.distribution import ProblemDistribution
-from rllib_psparsity.training.env_runner import EnvPool, sample_chunk
+from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
+from rllib_psparsity.training.env_runner import EnvPool, SparsifyEnvRunner, sample_chunk
+from rllib_psparsity.training.inference_module import NETWORK, WeightsMissing
+from rllib_psparsity.training.outcome import untrained_network
 from tests.environment.tiny import run_episode, tiny_config
 from tests.training.runners import local_runner, same_episode
 
@@ -84,25 +87,25 @@ def test_a_chunk_that_fails_says_where(monkeypatch):
 
 def test_without_exploration_the_mode_is_taken():
     config = tiny_config()
-    runner = local_runner(config)
+    network = untrained_network(config)
     with torch.no_grad():
-        runner.module.unwrapped().network.recipe_head[-1].bias[2] += 5.0
-    (episode,) = runner.sample(indices=[3], explore=False)
+        network.recipe_head[-1].bias[2] += 5.0
+    (episode,) = local_runner(config, network).sample(indices=[3], explore=False)
     env = SparsifyEnv(config)
-    steps = run_episode(env, 3, policy_decide(inference_of(runner.module.unwrapped().network)))
+    steps = run_episode(env, 3, policy_decide(inference_of(network)))
     assert [step[1] for step in steps] == list(episode.get_rewards())
     assert {decision.recipe for decision in episode.get_actions()} == {2}
 
 
 @pytest.mark.parametrize("backbone", ["sparse", "gin"])
-def test_weights_that_arrive_are_used_at_once(backbone):
-    """Whichever way they arrive: by RLlib's sync, or written in place."""
+def test_weights_that_arrive_are_used_at_once_and_kept(backbone):
+    """By RLlib's sync, which hands over the learner's own memory where both are in one process."""
     config = tiny_config(f"policy.backbone={backbone}")
-    runner, other = local_runner(config), local_runner(config)
-    network = other.module.unwrapped().network
+    runner, network = local_runner(config), untrained_network(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
+    state = {NETWORK + name: tensor.numpy() for name, tensor in network.state_dict().items()}
 
     def figures(of) -> np.ndarray:
         (episode,) = of.sample(indices=[3])
@@ -113,13 +116,22 @@ def test_weights_that_arrive_are_used_at_once(backbone):
             ]
         )
 
-    before, changed = figures(runner), figures(other)
+    before, changed = figures(runner), figures(local_runner(config, network))
     assert not np.array_equal(before, changed)
-    runner.set_state({"rl_module": {"default_policy": other.module.get_state()}, "weights_seq_no": 1})
+    runner.set_state({"rl_module": {"default_policy": state}, "weights_seq_no": 1})
     assert np.array_equal(figures(runner), changed)
+    assert runner.module.get_state().keys() == state.keys()
     with torch.no_grad():
-        runner.module.unwrapped().network.temperature.fill_(0.5)
-    assert not np.array_equal(figures(runner), changed)
+        network.temperature.fill_(0.5)
+    assert np.array_equal(figures(runner), changed)
+
+
+def test_a_runner_without_weights_looks_lost():
+    """It raises, and RLlib then gives it what its predecessor had."""
+    runner = SparsifyEnvRunner(config=SparsifyPPOConfig().apply_run(tiny_config()))
+    assert runner.module.get_state() == {}
+    with pytest.raises(WeightsMissing, match="asked for decisions before it was given weights"):
+        sample_chunk(runner, 0, [0], 1.0)
 
 
 def test_a_chunk_brings_its_number_and_metrics():

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 import ray
-import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.errors import InputError
@@ -66,13 +65,41 @@ def test_two_runners_give_the_episodes_of_none_even_if_one_dies(build, tmp_path,
     assert algorithm.env_runner_group.num_remote_workers() == 2
 
 
-def test_a_runner_computes_on_one_thread(build):
+@pytest.mark.parametrize(("backbone", "imported"), [("sparse", False), ("gin", True)])
+def test_a_runner_computes_on_one_thread_and_without_torch_if_it_can(build, backbone, imported):
     """Runners share a machine with as many others as it has cores."""
-    group = build(tiny_config("env_runners.count=1")).env_runner_group
-    (threads,) = group.foreach_env_runner(
-        lambda runner: (torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]), local_env_runner=False
-    )
-    assert threads == (1, "1")
+    algorithm = build(tiny_config("env_runners.count=1", f"policy.backbone={backbone}"))
+    algorithm.train()
+
+    def look(runner):
+        import sys
+
+        torch = sys.modules.get("torch")
+        return os.environ["OMP_NUM_THREADS"], torch is not None, 1 if torch is None else torch.get_num_threads()
+
+    (found,) = algorithm.env_runner_group.foreach_env_runner(look, local_env_runner=False)
+    assert found == ("1", imported, 1)
+
+
+def test_a_runner_that_died_unnoticed_samples_with_the_current_weights(build):
+    """Ray brings a process back by itself, and RLlib does not hear of it when nothing was asked for meanwhile."""
+    alone, remote = build(tiny_config()), build(tiny_config("env_runners.count=1"))
+    theirs = metrics_row(alone.train(), None, 1.0)
+    ours = metrics_row(remote.train(), None, 1.0)
+    group = remote.env_runner_group
+    (actor,) = group._worker_manager.actors().values()
+    (old,) = group.foreach_env_runner(lambda runner: os.getpid(), local_env_runner=False)
+    os.kill(old, 9)
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        try:
+            if ray.get(actor.apply.remote(lambda runner: os.getpid())) != old:
+                break
+        except ray.exceptions.RayActorError:
+            time.sleep(0.2)
+    assert group.num_healthy_remote_workers() == 1, "it was noticed, so this shows nothing"
+    theirs, ours = (metrics_row(algorithm.train(), theirs, 1.0) for algorithm in (alone, remote))
+    assert timeless(theirs) == timeless(ours)
 
 
 def timeless(row: dict) -> dict:
@@ -99,13 +126,11 @@ def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_curr
     group.sync_weights(from_worker_or_learner_group=remote.learner_group, inference_only=True)
     remote.restore_from_path(str(path / "algorithm"))
     source = alone.env_runner.module if overlap else remote.learner_group._learner.module[DEFAULT_MODULE_ID]
-    expected = source.unwrapped().network.state_dict()
-    (of_runner,) = group.foreach_env_runner(
-        lambda runner: runner.module.unwrapped().network.state_dict(), local_env_runner=False
-    )
+    expected = source.get_state()
+    (of_runner,) = group.foreach_env_runner(lambda runner: runner.module.get_state(), local_env_runner=False)
     assert expected.keys() == of_runner.keys()
-    assert all(torch.equal(expected[name], of_runner[name]) for name in expected)
-    assert float(of_runner["temperature"]) == pytest.approx(1.0 if overlap else 0.8)
+    assert all(np.array_equal(expected[name], of_runner[name]) for name in expected)
+    assert float(of_runner["network.temperature"]) == pytest.approx(1.0 if overlap else 0.8)
 
     # The only runner dies; the iterations are nevertheless those of the algorithm that samples by itself.
     theirs = [metrics_row(alone.train(), rows[0], 1.0) for _ in range(2)]
