@@ -17,16 +17,15 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.training.heap import trim_heap
+from rllib_psparsity.training.heap import let_go_of_object_store, trim_heap
 from rllib_psparsity.training.inference_module import InferenceModule, WeightsMissing
 from rllib_psparsity.training.runner_connectors import RNGS
 
 SAMPLING = 3
 """Spawn key of the generators that decisions are drawn with."""
 
-
-SAMPLES_PER_TRIM = 4
-"""Chunks between two trims of the heap: a trim costs page faults afterwards, some 2 % of a chunk of small problems."""
+NODES_PER_TRIM = 150_000
+"""Nodes of all levels between two trims of memory: a trim takes some milliseconds, and page faults afterwards."""
 
 
 class EnvPool:
@@ -82,7 +81,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
     def make_env(self) -> None:
         self.env = EnvPool(self.config.run_config)  # type: ignore[assignment]
         self.num_envs = self.env.num_envs
-        self._samples = 0
+        self._untrimmed = 0
 
     def make_module(self) -> None:
         self.module = InferenceModule(
@@ -121,9 +120,11 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
                     extra_model_outputs={name: column[position] for name, column in outputs.items()},
                 )
             running = [k for k in running if not episodes[k].is_done]
-        self._samples += 1
-        if self._samples % SAMPLES_PER_TRIM == 0:
+        self._untrimmed += sum(graph.num_nodes for episode in episodes for graph in episode.get_observations())
+        if self._untrimmed >= NODES_PER_TRIM:
+            self._untrimmed = 0
             trim_heap()
+            let_go_of_object_store()
         self._done_episodes_for_metrics.extend(episodes)
         self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
         return episodes

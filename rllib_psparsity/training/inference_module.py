@@ -28,7 +28,8 @@ class InferenceModule(RLModule):
     """
 
     def setup(self) -> None:
-        self.policy_config = PolicyConfig.model_validate(self.model_config["policy"])
+        model_config: Any = self.model_config
+        self.policy_config = PolicyConfig.model_validate(model_config["policy"])
         self._inference: Inference | None = None
 
     @property
