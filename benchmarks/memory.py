@@ -6,7 +6,8 @@ The runner is the actor that `psparsity train --variation A` starts, alone with 
 few episodes the actor itself reads its pages from /proc/self/status: all that is resident, of it its own (anonymous)
 and what it shares with the object store, and the most that ever was, in the middle of an episode too. The first reading
 is from before the first episode, with the seconds since the algorithm was asked for. Growth is the slope of a straight
-line through the resident memory over the second half of the episodes. Targets: at most 600 MB, no growth over 2,000 episodes.
+line through the resident memory over the second half of the episodes. Targets: at most 600 MB, no growth over 2,000
+episodes.
 
 Where numba has compiled nothing yet, it does so in the first episodes and adds to the most that ever was: run it once
 with --quick before.

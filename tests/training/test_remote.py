@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import ray
+from ray.exceptions import RayActorError
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.errors import InputError
@@ -95,7 +96,7 @@ def test_a_runner_that_died_unnoticed_samples_with_the_current_weights(build):
         try:
             if ray.get(actor.apply.remote(lambda runner: os.getpid())) != old:
                 break
-        except ray.exceptions.RayActorError:
+        except RayActorError:
             time.sleep(0.2)
     assert group.num_healthy_remote_workers() == 1, "it was noticed, so this shows nothing"
     theirs, ours = (metrics_row(algorithm.train(), theirs, 1.0) for algorithm in (alone, remote))
