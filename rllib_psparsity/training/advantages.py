@@ -40,12 +40,12 @@ class Step:
     graph, decision : what was observed and decided
     unit_log_prob : (U,) float32, log-probability of every unit of the mask (an edge, or a row) when it was drawn
     recipe_log_prob : float
-    advantage : (N,) float32, of the mask by node, normalised over the batch
-    recipe_advantage : float, normalised over the batch
+    advantage : (N,) float32, of the mask by node
+    recipe_advantage : float
     reward_to_go : float, sum of the (discounted) rewards from this level on
     target : (N,) float32, what the value of the chosen recipe is fitted to
 
-    The last four are filled in by `HierarchicalGAE`.
+    The last four are filled in by the learner's connector.
     """
 
     graph: LevelGraph

@@ -24,6 +24,7 @@ from ray.rllib.utils.metrics import (
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.learner import ITERATION
+from rllib_psparsity.training.moving_baseline import MovingBaseline
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
 from rllib_psparsity.training.rollouts import count_graphs, problem_of
@@ -35,8 +36,8 @@ RUN_STATE = "run_state"
 class SparsifyPPO(PPO):
     """PPO over hierarchies; configured by `SparsifyPPOConfig`.
 
-    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum and the
-    reward normaliser.
+    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum, the
+    reward normaliser and REINFORCE's baseline.
     """
 
     @classmethod
@@ -52,6 +53,8 @@ class SparsifyPPO(PPO):
         self.updates = 0
         self.curriculum = Curriculum(run.problems.curriculum)
         self.reward_normaliser = RewardNormaliser() if run.reward.normalise else None
+        reinforce = run.training.algorithm == "reinforce"
+        self.baseline = MovingBaseline(run.training.baseline, run.training.gamma) if reinforce else None
 
     def training_step(self) -> None:
         run: Config = self.config.run_config
@@ -73,6 +76,8 @@ class SparsifyPPO(PPO):
         }
         if self.reward_normaliser is not None:
             self.reward_normaliser(episodes)
+        if self.baseline is not None:
+            self.baseline(episodes)
         start = time.perf_counter()
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             results = self._learn(episodes)
@@ -121,6 +126,7 @@ class SparsifyPPO(PPO):
                 "updates": self.updates,
                 "curriculum": self.curriculum.get_state(),
                 "reward_normaliser": self.reward_normaliser and self.reward_normaliser.get_state(),
+                "baseline": self.baseline and self.baseline.get_state(),
             }
         return state
 
@@ -132,6 +138,8 @@ class SparsifyPPO(PPO):
             self.curriculum.set_state(run_state["curriculum"])
             if self.reward_normaliser is not None and run_state["reward_normaliser"] is not None:
                 self.reward_normaliser.set_state(run_state["reward_normaliser"])
+            if self.baseline is not None:
+                self.baseline.set_state(run_state["baseline"])
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
         """Restore, and have every env runner sample with the restored weights.

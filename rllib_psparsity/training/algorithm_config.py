@@ -16,6 +16,7 @@ from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.learner import SparsifyLearner
 from rllib_psparsity.training.module import SparsifierModule
 from rllib_psparsity.training.sampling import IN_FLIGHT
+from rllib_psparsity.training.scalar_credit import ScalarCredit
 
 ENV_NAME = "sparsify"
 UNBOUNDED = 10**9
@@ -74,8 +75,9 @@ class SparsifyPPOConfig(PPOConfig):
     def build_learner_connector(
         self, input_observation_space: Any, input_action_space: Any, device: Any = None
     ) -> LearnerConnectorPipeline:
+        credit = ScalarCredit if self.run_config.training.algorithm == "reinforce" else HierarchicalGAE
         return LearnerConnectorPipeline(
-            connectors=[HierarchicalGAE(self.run_config)],
+            connectors=[credit(self.run_config)],
             input_observation_space=input_observation_space,
             input_action_space=input_action_space,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,6 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.policy.choice import mode, sample
 from rllib_psparsity.policy.inference import NetworkLogits
 from rllib_psparsity.training.advantages import (
-    LevelOutcome,
     Step,
     hierarchical_returns,
     mean_and_std,
@@ -26,7 +26,7 @@ from rllib_psparsity.training.advantages import (
     rewards_to_go,
 )
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
-from rllib_psparsity.training.rollouts import by_graph, problem_of
+from rllib_psparsity.training.rollouts import by_graph, outcomes_of, problem_of
 
 UNIT_LOG_PROB = "unit_log_prob"
 RECIPE_LOG_PROB = "recipe_log_prob"
@@ -78,7 +78,7 @@ class DecisionsToEnv(ConnectorV2):
         }
 
 
-class HierarchicalGAE(ConnectorV2):
+class EpisodesToSteps(ConnectorV2, ABC):
     """Learner: whole episodes to an object column of groups of `Step`s with advantages and value targets.
 
     The steps of a group were taken on the same graph (`by_graph`), so the network sees a graph once, however many
@@ -92,9 +92,29 @@ class HierarchicalGAE(ConnectorV2):
     def __call__(self, *, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any) -> dict[str, Any]:
         steps_of = [self._steps(episode) for episode in episodes]
         groups = by_graph(episodes, steps_of, self.config.training.rollouts_per_problem)
+        figures = self._judge(episodes, steps_of)
+        if metrics is not None:
+            metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)
+        return {DEFAULT_MODULE_ID: {STEPS: objects(groups)}}
+
+    @abstractmethod
+    def _judge(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> dict[str, float]:
+        """Fill in the steps' advantages, rewards to go and value targets; returns the figures to log."""
+
+    @staticmethod
+    def _steps(episode: SingleAgentEpisode) -> list[Step]:
+        graphs, decisions = episode.get_observations(), episode.get_actions()
+        units = episode.get_extra_model_outputs(UNIT_LOG_PROB)
+        recipes = episode.get_extra_model_outputs(RECIPE_LOG_PROB)
+        return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
+
+
+class HierarchicalGAE(EpisodesToSteps):
+    """Advantages by the value head, node by node; see `training.advantages`."""
+
+    def _judge(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> dict[str, float]:
         for episode, of_episode in zip(episodes, steps_of, strict=True):
-            infos = episode.get_infos()
-            outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
+            outcomes = outcomes_of(episode)
             Q = episode.get_extra_model_outputs(NODE_VALUES)
             V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
             returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
@@ -106,17 +126,9 @@ class HierarchicalGAE(ConnectorV2):
                 step.reward_to_go = rest
                 step.recipe_advantage = rest - float(v.mean())
         self._compare_siblings(episodes, steps_of)
-        self._normalise([step for of_episode in steps_of for step in of_episode], metrics)
-        return {DEFAULT_MODULE_ID: {STEPS: objects(groups)}}
+        return self._normalise([step for of_episode in steps_of for step in of_episode])
 
-    @staticmethod
-    def _steps(episode: SingleAgentEpisode) -> list[Step]:
-        graphs, decisions = episode.get_observations(), episode.get_actions()
-        units = episode.get_extra_model_outputs(UNIT_LOG_PROB)
-        recipes = episode.get_extra_model_outputs(RECIPE_LOG_PROB)
-        return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
-
-    def _compare_siblings(self, episodes: list[SingleAgentEpisode], steps_of: list[list[Step]]) -> None:
+    def _compare_siblings(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> None:
         """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.
 
         Leave-one-out (Kool, van Hoof and Welling 2019): the mean return of the siblings' steps on the same level. It
@@ -134,27 +146,32 @@ class HierarchicalGAE(ConnectorV2):
                 for step, advantage in zip(group, returns - baselines, strict=True):
                     step.recipe_advantage = float(advantage)
 
-    @staticmethod
-    def _normalise(steps: list[Step], metrics: Any) -> None:
-        """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
-        advantages = [step.advantage for step in steps]
-        sums = np.stack(
+    def _normalise(self, steps: list[Step]) -> dict[str, float]:
+        """Advantages to mean zero and deviation one over the batch, where they are to be.
+
+        Returns the figures, of the advantages as they were before.
+        """
+        (mean, std), (recipe_mean, recipe_std), (_, target_std) = moments_over_learners(
             [
-                moments(advantages),
-                moments([np.array([step.recipe_advantage for step in steps])]),
-                moments([step.target for step in steps]),
+                [step.advantage for step in steps],
+                [np.array([step.recipe_advantage for step in steps])],
+                [step.target for step in steps],
             ]
         )
-        if torch.distributed.is_initialized():
-            shared = torch.from_numpy(sums)
-            torch.distributed.all_reduce(shared)
-            sums = shared.numpy()
-        (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
-        for step in steps:
-            step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
-            step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
-        if metrics is not None:
-            # The advantage before normalisation is the value's residual.
-            explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
-            figures = {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
-            metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)
+        if self.config.training.normalise_advantages:
+            for step in steps:
+                step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
+                step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
+        # The advantage before normalisation is the value's residual.
+        explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
+        return {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
+
+
+def moments_over_learners(quantities: Sequence[Sequence[np.ndarray]]) -> list[tuple[float, float]]:
+    """Mean and deviation of each quantity over its arrays, over those of all learners if there are several."""
+    sums = np.stack([moments(arrays) for arrays in quantities])
+    if torch.distributed.is_initialized():
+        shared = torch.from_numpy(sums)
+        torch.distributed.all_reduce(shared)
+        sums = shared.numpy()
+    return [mean_and_std(row) for row in sums]
