@@ -42,7 +42,23 @@ def equal(a, b) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        (
+            "training.algorithm=reinforce",
+            "training.epochs=1",
+            "training.baseline.warm_up=9",
+            "entropy={form: softmax_over_edges, target: 4.0, rate: 0.5}",
+            "policy.action=top_k",
+            "policy.prior=false",
+            "policy.recipes=[sa/jacobi/evolution]",
+        ),
+    ],
+    ids=["ppo", "reinforce"],
+)
+def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overrides):
     config = tiny_config(
         "seed=3",
         "training.rollouts_per_problem=4",
@@ -51,6 +67,7 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
         "reward.normalise=true",
         "policy.temperature={initial: 1.0, factor: 0.9, floor: 0.5}",
         "problems.curriculum={enabled: true, step: 0.25, improvement: 100.0, patience: 1}",
+        *overrides,
     )
     unbroken = build(config)
     expected, results = train(unbroken, 4)
@@ -77,6 +94,14 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path):
                 assert ours[metric.name] == theirs[metric.name], (ours["iteration"], metric.name)
     assert equal(weights(second), weights(unbroken))
     assert second.reward_normaliser.get_state() == unbroken.reward_normaliser.get_state()
+    for algorithm in (unbroken, second):
+        assert (algorithm.baseline is not None) == bool(overrides)
+    if overrides:
+        assert second.baseline.get_state() == unbroken.baseline.get_state()
+        assert second.baseline.get_state()["levels"][0]["updates"] == 24
+        coefficients = [row["entropy_coefficient"] for row in rows]
+        assert len(set(coefficients)) == 4 and coefficients[0] == pytest.approx(0.02, rel=0.5)
+        assert all(row["entropy_recipe"] == 0.0 for row in rows)
     assert second.curriculum.get_state() == unbroken.curriculum.get_state()
     assert second.episodes_started == unbroken.episodes_started == 24
 
@@ -194,6 +219,7 @@ def test_failed_set_ups_are_counted_and_training_goes_on(build):
         ("policy.action=top_k", "policy.k=2"),
         ("policy.backbone=gat", "policy.separate_value_trunk=false"),
         ("reward.name=energy_reduction", "training.node_credit=false"),
+        ("training.algorithm=a2c", "training.epochs=1", "training.normalise_advantages=false", "policy.prior=false"),
         ("problems.families=[{family: elasticity, size: [7, 9]}]", "reward.name=hybrid", "reward.shaping=false"),
     ],
 )

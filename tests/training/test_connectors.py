@@ -99,6 +99,16 @@ def test_advantages_are_normalised_over_the_batch(sampled):
     assert figures["recipe_advantage_std"] == pytest.approx(merits.std(), rel=1e-4)
 
 
+def test_advantages_can_be_left_as_they_are(sampled):
+    config, runner, episodes = sampled
+    plain = config.model_copy(update={"training": config.training.model_copy(update={"normalise_advantages": False})})
+    steps, figures = connected(plain, runner, episodes)
+    for step, (_, residual, rest, value) in zip(steps, by_hand(config, runner, episodes), strict=True):
+        assert step.advantage == pytest.approx(residual, abs=1e-4) and step.advantage.dtype == np.float32
+        assert step.recipe_advantage == pytest.approx(rest - value, abs=1e-4)
+    assert figures == connected(config, runner, episodes)[1]
+
+
 def test_recipes_are_compared_with_those_of_the_same_problem():
     """Episodes 0, 1 and 2 share problem 0, episodes 3 and 4 problem 1, and episode 8 has problem 2 to itself."""
     config = tiny_config("training.rollouts_per_problem=3", "training.gamma=0.9")
