@@ -92,22 +92,33 @@ class HierarchicalGAE(ConnectorV2):
     def __call__(self, *, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any) -> dict[str, Any]:
         steps_of = [self._steps(episode) for episode in episodes]
         groups = by_graph(episodes, steps_of, self.config.training.rollouts_per_problem)
-        for episode, of_episode in zip(episodes, steps_of, strict=True):
-            infos = episode.get_infos()
-            outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
-            Q = episode.get_extra_model_outputs(NODE_VALUES)
+        gamma, lambda_ = self.config.training.gamma, self.config.training.lambda_
+        outcomes_of = [
+            [LevelOutcome(info["credit"], info["aggregates"]) for info in episode.get_infos()[1:]]
+            for episode in episodes
+        ]
+        mean, std = self._scale(outcomes_of)
+        for episode, of_episode, outcomes in zip(episodes, steps_of, outcomes_of, strict=True):
+            Q = [mean + std * q for q in episode.get_extra_model_outputs(NODE_VALUES)]
             V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
-            returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
-            to_go = rewards_to_go(outcomes, self.config.training.gamma)
+            returns = hierarchical_returns(outcomes, V, gamma, lambda_)
+            to_go = rewards_to_go(outcomes, gamma)
             for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
                 chosen = q[:, step.decision.recipe]
-                step.target = G.astype(np.float32)
+                step.target = ((G - mean) / std).astype(np.float32)
                 step.advantage = (G - chosen).astype(np.float32)
                 step.reward_to_go = rest
                 step.recipe_advantage = rest - float(v.mean())
         self._compare_siblings(episodes, steps_of)
-        self._normalise([step for of_episode in steps_of for step in of_episode], metrics)
+        self._normalise([step for of_episode in steps_of for step in of_episode], std, metrics)
         return {DEFAULT_MODULE_ID: {STEPS: objects(groups)}}
+
+    def _scale(self, outcomes_of: Sequence[Sequence[LevelOutcome]]) -> tuple[float, float]:
+        """Mean and deviation of the returns without a bootstrap: the network's values count from there."""
+        gamma = self.config.training.gamma
+        returns = [G for outcomes in outcomes_of for G in hierarchical_returns(outcomes, None, gamma, 1.0)]
+        mean, std = mean_and_std(_over_all_learners(moments(returns)))
+        return mean, max(std, 1e-4)
 
     @staticmethod
     def _steps(episode: SingleAgentEpisode) -> list[Step]:
@@ -135,7 +146,7 @@ class HierarchicalGAE(ConnectorV2):
                     step.recipe_advantage = float(advantage)
 
     @staticmethod
-    def _normalise(steps: list[Step], metrics: Any) -> None:
+    def _normalise(steps: list[Step], scale: float, metrics: Any) -> None:
         """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
         advantages = [step.advantage for step in steps]
         sums = np.stack(
@@ -145,11 +156,8 @@ class HierarchicalGAE(ConnectorV2):
                 moments([step.target for step in steps]),
             ]
         )
-        if torch.distributed.is_initialized():
-            shared = torch.from_numpy(sums)
-            torch.distributed.all_reduce(shared)
-            sums = shared.numpy()
-        (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
+        (mean, std), (recipe_mean, recipe_std), (_, target_std) = map(mean_and_std, _over_all_learners(sums))
+        target_std *= scale
         for step in steps:
             step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
             step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
@@ -158,3 +166,12 @@ class HierarchicalGAE(ConnectorV2):
             explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
             figures = {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
             metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)
+
+
+def _over_all_learners(sums: np.ndarray) -> np.ndarray:
+    """Of moments, so that every learner normalises by those of all batches."""
+    if torch.distributed.is_initialized():
+        shared = torch.from_numpy(sums)
+        torch.distributed.all_reduce(shared)
+        return shared.numpy()
+    return sums
