@@ -46,7 +46,7 @@ class TimedLearner(SparsifyLearner):
 
 @dataclass(frozen=True)
 class Iteration:
-    """Wall time of one `train()`, CPU time of the driver in it, and what it sampled."""
+    """Wall time of some `train()`s, CPU time of the driver in them, and what they sampled."""
 
     seconds: float
     driver_seconds: float
@@ -54,12 +54,13 @@ class Iteration:
     episodes: int
 
 
-def iterate(algorithm: Any) -> Iteration:
-    """One iteration, timed."""
+def iterate(algorithm: Any, iterations: int = 1) -> Iteration:
+    """Some iterations, timed. Nothing is sampled ahead at the end, which would run into what is measured next."""
+    algorithm.last_update = algorithm.updates + iterations
     start, cpu = time.perf_counter(), time.process_time()
-    figures = algorithm.train()[EPISODES]
+    figures = [algorithm.train()[EPISODES] for _ in range(iterations)]
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return Iteration(seconds, cpu, int(figures["env_steps"]), int(figures["episodes"]))
+    return Iteration(seconds, cpu, *(int(sum(row[key] for row in figures)) for key in ("env_steps", "episodes")))
 
 
 def build(

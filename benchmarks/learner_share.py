@@ -2,9 +2,10 @@
 
     python -m benchmarks.learner_share [--iterations 15] [--repeats 1] [--run RUN_DIR ...] [--set KEY=VALUE ...]
 
-Runs `psparsity train` (or reads runs that are there already) and takes `seconds_sampling` and `seconds_learning` from
-its metrics, from the second iteration on. Shares are of the iterations' wall time; where the two overlap they add up to
-more than one, and `rest` (weights, metrics, RLlib) is negative by as much. Target: learning at most 25 %.
+Runs `psparsity train` (or reads runs that are there already) and takes `seconds_sampling`, how long a runner was busy
+on average, and `seconds_learning` from its metrics, from the second iteration on. The two overlap, so their shares of
+the iterations' wall time add up to more than one. What learning costs is the time in which the runners did not sample;
+that includes weights, metrics and all else that keeps them waiting. Target: at most 25 %.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def shares(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {
         "sampling": sampling / wall,
         "learning": learning / wall,
-        "rest": (wall - sampling - learning) / wall,
+        "not_sampling": 1.0 - sampling / wall,
         "episodes_per_second": (rows[-1]["episodes"] - rows[0]["episodes"]) / wall,
     }
 
@@ -68,10 +69,10 @@ def main() -> None:
             runs.append(read(run_dir))
 
     repeats = [{**shares(rows), "iterations": [{key: row[key] for key in COLUMNS} for row in rows]} for rows in runs]
-    names = ("sampling", "learning", "rest", "episodes_per_second")
-    figures = {"target_learning": TARGET, **{name: spread([repeat[name] for repeat in repeats]) for name in names}}
+    names = ("sampling", "learning", "not_sampling", "episodes_per_second")
+    figures = {"target_not_sampling": TARGET, **{name: spread([repeat[name] for repeat in repeats]) for name in names}}
     for name in names[:3]:
-        print(f"{name:<10} {100 * figures[name]['median']:6.1f} % of the wall time")
+        print(f"{name:<12} {100 * figures[name]['median']:6.1f} % of the wall time")
     print(f"{figures['episodes_per_second']['median']:.1f} episodes a second")
     print(write_result("learner_share", sys.argv[1:], figures, repeats, result_directory(options)))
 

@@ -1,6 +1,6 @@
 """What RLlib, Ray and the connectors add to an environment step of 20 ms.
 
-    python -m benchmarks.overhead [--mode spin|sleep] [--milliseconds 20] [--episodes 64] [--repeats 5] [--quick]
+    python -m benchmarks.overhead [--mode spin|sleep] [--milliseconds 20] [--iterations 3] [--episodes 64] [--quick]
 
 The environment plays a recorded episode of variation B (32x32, real graphs, credits and aggregates), and waits in every
 step until the milliseconds are over: of CPU time (spin, the default: it competes with the driver as a real step does)
@@ -10,8 +10,9 @@ or of wall time (sleep). Interleaved:
     0 runners     the same by RLlib in this process: connectors, episodes, metrics
     1, 2 runners  by actors: episodes shipped to the driver, weights broadcast to the runners
 
-Each RLlib figure is a whole `Algorithm.train()` whose learner does nothing: sampling, metrics, weights, the result. The
-overhead of a step is the runners' wall time per step less that of the bare loop. Target: at most 10 % of the step.
+Each RLlib figure is a number of whole `Algorithm.train()`s whose learner does nothing: sampling, metrics, weights, the
+result. The overhead of a step is the runners' wall time per step less that of the bare loop. Target: at most 10 % of
+the step.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def main() -> None:
     parser = arguments_parser(__doc__, repeats=5)
     parser.add_argument("--mode", choices=MODES, default=SPIN)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="of an environment step")
-    parser.add_argument("--episodes", type=int, default=64, help="of each variant in a repeat")
+    parser.add_argument("--episodes", type=int, default=64, help="of an iteration")
+    parser.add_argument("--iterations", type=int, default=3, help="of RLlib's variants in a repeat")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.episodes = 1, 16
@@ -114,8 +116,10 @@ def main() -> None:
         pool = SimulatedPool(config, **env_config)
         infer = bare_inference(config, local.env_runner)
         variants: dict[str, Callable[[], dict[str, float]]] = {
-            "bare": partial(bare_loop, pool, infer, options.episodes, config.env_runners.episodes_per_chunk),
-            **{name: partial(_train, algorithm) for name, algorithm in algorithms.items()},
+            "bare": partial(
+                bare_loop, pool, infer, options.iterations * options.episodes, config.env_runners.episodes_per_chunk
+            ),
+            **{name: partial(_train, algorithm, options.iterations) for name, algorithm in algorithms.items()},
         }
         interleave(variants, 1)  # compiles, connects, warms up
         rows = interleave(variants, options.repeats)
@@ -132,8 +136,8 @@ def main() -> None:
     print(write_result("overhead", sys.argv[1:], figures, rows, result_directory(options)))
 
 
-def _train(algorithm: Any) -> dict[str, float]:
-    done = iterate(algorithm)
+def _train(algorithm: Any, iterations: int) -> dict[str, float]:
+    done = iterate(algorithm, iterations)
     return {"seconds": done.seconds, "driver_seconds": done.driver_seconds, "steps": done.steps}
 
 

@@ -54,7 +54,7 @@ SAMPLING_PHASES = {
         "rllib_psparsity.environment.sparsify:SparsifyEnv.reset",
         "rllib_psparsity.environment.sparsify:SparsifyEnv.step",
     ),
-    "RLlib and connectors, the rest": (f"{TRAINING}.sampling:sample_episodes",),
+    "RLlib and connectors, the rest": (f"{TRAINING}.sampling:Sampling.finish",),
 }
 LEARNER_PHASES = {
     "advantages, with values": (f"{TRAINING}.connectors:HierarchicalGAE.__call__",),

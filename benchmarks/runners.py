@@ -1,11 +1,11 @@
 """How much faster two env runners are than one, with the real environment.
 
-    python -m benchmarks.runners [--runners 1 2] [--repeats 7] [--set KEY=VALUE ...] [--quick]
+    python -m benchmarks.runners [--runners 1 2] [--iterations 3] [--repeats 7] [--set KEY=VALUE ...] [--quick]
 
-Iterations of variation B's problems (32x32), each an `Algorithm.train()` of `training.episodes_per_iteration` episodes,
-interleaved:
+Variation B's problems (32x32), a number of iterations of `training.episodes_per_iteration` episodes each, interleaved:
 
-    sampling     with a learner that does nothing: episodes, shipping, metrics, weights
+    alone        the runners sample as many episodes and ship nothing: what this machine gives for more processes
+    sampling     `Algorithm.train()` with a learner that does nothing: episodes, shipping, metrics, weights
     end to end   with the real learner, as in `psparsity train`
 
 Every algorithm runs one iteration before the clock starts. Target: 1.8 x from 1 to 2 runners.
@@ -14,6 +14,7 @@ Every algorithm runs one iteration before the clock starts. Target: 1.8 x from 1
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -25,7 +26,8 @@ from rllib_psparsity.config.load import load_config
 from rllib_psparsity.training.learner import SparsifyLearner
 
 TARGET = 1.8
-SAMPLING, END_TO_END = "sampling", "end to end"
+ALONE, SAMPLING, END_TO_END = "alone", "sampling", "end to end"
+VARIANTS = (ALONE, SAMPLING, END_TO_END)
 LEARNERS: dict[str, type[SparsifyLearner]] = {SAMPLING: IdleLearner, END_TO_END: SparsifyLearner}
 
 
@@ -34,16 +36,36 @@ def label(what: str, runners: int) -> str:
     return f"{what}, {runners} runner{'s' if runners > 1 else ''}"
 
 
-def measure(algorithm: Any) -> dict[str, Any]:
-    """One iteration and its rate."""
-    done = iterate(algorithm)
+def measure(algorithm: Any, iterations: int) -> dict[str, Any]:
+    """Some iterations and their rate."""
+    done = iterate(algorithm, iterations)
     return {**asdict(done), "episodes_per_second": done.episodes / done.seconds}
+
+
+def measure_alone(algorithm: Any, iterations: int) -> dict[str, Any]:
+    """As many episodes, an equal share by every runner, which keeps them to itself."""
+    run, group = algorithm.config.run_config, algorithm.env_runner_group
+    episodes = iterations * run.training.episodes_per_iteration // group.num_remote_workers()
+    start = time.perf_counter()
+    counts = group.foreach_env_runner(
+        partial(sample_alone, episodes=episodes, chunk=run.env_runners.episodes_per_chunk), local_env_runner=False
+    )
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "episodes": sum(counts), "episodes_per_second": sum(counts) / seconds}
+
+
+def sample_alone(runner: Any, episodes: int, chunk: int) -> int:
+    """Inside a runner: episodes of its own range of numbers, in chunks."""
+    first = runner.worker_index * 1_000_000
+    for start in range(first, first + episodes, chunk):
+        runner.sample(indices=range(start, min(start + chunk, first + episodes)))
+    return episodes
 
 
 def summarise(rows: Sequence[dict[str, dict[str, Any]]], counts: Sequence[int]) -> dict[str, Any]:
     """Episodes per second of every variant, and what the last number of runners gains over the first, by repeat."""
     figures: dict[str, Any] = {"target_ratio": TARGET}
-    for what in LEARNERS:
+    for what in VARIANTS:
         few, many = label(what, counts[0]), label(what, counts[-1])
         for name in (label(what, count) for count in counts):
             figures[name] = spread([row[name]["episodes_per_second"] for row in rows])
@@ -56,6 +78,7 @@ def main() -> None:
     parser = arguments_parser(__doc__, repeats=7)
     parser.add_argument("--runners", type=int, nargs="+", default=[1, 2], help="numbers to compare (1 2)")
     parser.add_argument("--set", dest="overrides", nargs="*", default=[], help="key=value of the configuration")
+    parser.add_argument("--iterations", type=int, default=3, help="of a variant in a repeat (3)")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.overrides = 1, [*options.overrides, "training.episodes_per_iteration=16"]
@@ -66,7 +89,10 @@ def main() -> None:
             for count in options.runners:
                 overrides = (*options.overrides, f"env_runners.count={count}")
                 algorithms[label(what, count)] = build(load_config(variation="B", overrides=overrides), learner)
-        variants = {name: partial(measure, algorithm) for name, algorithm in algorithms.items()}
+        variants = {name: partial(measure, algorithm, options.iterations) for name, algorithm in algorithms.items()}
+        for count in options.runners:
+            sampler = algorithms[label(SAMPLING, count)]
+            variants[label(ALONE, count)] = partial(measure_alone, sampler, options.iterations)
         interleave(variants, 1)  # compiles, connects, warms up
         rows = interleave(variants, options.repeats)
         for algorithm in algorithms.values():

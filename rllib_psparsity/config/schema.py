@@ -144,6 +144,9 @@ class TrainingConfig(Section):
     """Episodes between two updates."""
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
+    overlap: bool = True
+    """Sample the next iteration's episodes while learning from this one's: their policy is one update older,
+    for which `ppo` alone corrects."""
     epochs: Positive = 1
     """Passes over the episodes of an iteration; more than one is for `ppo`, the others would leave the policy that
     drew them."""
@@ -182,6 +185,11 @@ class TrainingConfig(Section):
             raise ValueError(
                 f"epochs is {self.epochs}, but {self.algorithm} learns from an episode once, since a second pass would "
                 "be off-policy; set epochs to 1 or algorithm to ppo"
+            )
+        if self.overlap and self.algorithm != "ppo":
+            raise ValueError(
+                f"overlap is true, but {self.algorithm} learns from episodes of the newest policy, and these would be "
+                "of the one before; set overlap to false or algorithm to ppo"
             )
         return self
 

@@ -40,8 +40,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("episodes", "hierarchies", "hierarchies built since the training began", is_integer=True),
     Metric("seconds", "s", "wall-clock time since the training began, pauses before a resume left out"),
     Metric("episodes_per_second", "1/s", "hierarchies built in this iteration per second of it", "higher"),
-    Metric("seconds_sampling", "s", "of this iteration's wall-clock time, that of waiting for episodes"),
-    Metric("seconds_learning", "s", "of this iteration's wall-clock time, that of the learner's update"),
+    Metric(
+        "seconds_sampling", "s", "of wall-clock time, how long an env runner was busy with this iteration's episodes"
+    ),
+    Metric("seconds_learning", "s", "of wall-clock time, the learner's update, while the next episodes are sampled"),
     Metric("reward_mean", "reward", "mean over this iteration's episodes of the sum of rewards", "higher"),
     Metric("reward_std", "reward", "standard deviation of the same"),
     Metric(

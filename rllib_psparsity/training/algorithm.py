@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -11,7 +12,6 @@ import ray
 from ray.rllib.algorithms.ppo.ppo import PPO
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics import (
-    ALL_MODULES,
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
     LEARNER_RESULTS,
@@ -23,21 +23,28 @@ from ray.rllib.utils.metrics import (
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.problems.curriculum import Curriculum
+from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.learner import ITERATION
 from rllib_psparsity.training.moving_baseline import MovingBaseline
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
 from rllib_psparsity.training.rollouts import count_graphs, problem_of
-from rllib_psparsity.training.sampling import sample_episodes
+from rllib_psparsity.training.sampling import Sampling, forget
 
 RUN_STATE = "run_state"
+RESTORE_SECONDS = 60.0
+"""How long a restore waits for the env runners to take their weights over."""
 
 
 class SparsifyPPO(PPO):
     """PPO over hierarchies; configured by `SparsifyPPOConfig`.
 
-    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the curriculum, the
-    reward normaliser and REINFORCE's baseline.
+    Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the weights that the env
+    runners sample with, the curriculum, the reward normaliser and REINFORCE's baseline.
+
+    Attributes
+    ----------
+    last_update : number of the update after which nothing is sampled ahead; `training.iterations` at first
     """
 
     @classmethod
@@ -51,48 +58,64 @@ class SparsifyPPO(PPO):
         run: Config = self.config.run_config
         self.episodes_started = 0
         self.updates = 0
+        self.last_update = run.training.iterations
+        self._sampling: Sampling | None = None
         self.curriculum = Curriculum(run.problems.curriculum)
         self.reward_normaliser = RewardNormaliser() if run.reward.normalise else None
         reinforce = run.training.algorithm == "reinforce"
         self.baseline = MovingBaseline(run.training.baseline, run.training.gamma) if reinforce else None
 
     def training_step(self) -> None:
+        """Gather an iteration's episodes and learn from them.
+
+        With `training.overlap` the runners sample the next iteration's while the learner works: these follow the policy
+        of one update before, whose weights the local env runner keeps for runners that are lost, and for checkpoints.
+        """
         run: Config = self.config.run_config
         group: Any = self.env_runner_group
-        start = time.perf_counter()
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            first = self.episodes_started
-            episodes, runner_metrics = sample_episodes(
-                group,
-                range(first, first + run.training.episodes_per_iteration),
-                run.env_runners.episodes_per_chunk,
-                self.curriculum.difficulty,
-                lambda: self.restore_env_runners(group),
-            )
-            self.metrics.aggregate(runner_metrics, key=ENV_RUNNER_RESULTS)
+            sampling, self._sampling = self._sampling or self._next_sampling(), None
+            sampled = sampling.finish(lambda: self.restore_env_runners(group))
+            self.metrics.aggregate(sampled.metrics, key=ENV_RUNNER_RESULTS)
+        episodes = sampled.episodes
         figures = episode_figures(episodes) | {
             "difficulty": self.curriculum.difficulty,
-            "seconds_sampling": time.perf_counter() - start,
+            "seconds_sampling": sampled.seconds,
         }
+        self.episodes_started += len(episodes)
+        self.updates += 1
+        self.curriculum.update(figures["reward_mean"])
+        if run.training.overlap:
+            self._sync_runners()
+            if self.updates < self.last_update:
+                self._sampling = self._next_sampling()
+                self._sampling.begin()
         if self.reward_normaliser is not None:
             self.reward_normaliser(episodes)
         if self.baseline is not None:
             self.baseline(episodes)
         start = time.perf_counter()
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
-            results = self._learn(episodes)
-            self.metrics.aggregate(results, key=LEARNER_RESULTS)
+            self.metrics.aggregate(self._learn(episodes), key=LEARNER_RESULTS)
         figures["seconds_learning"] = time.perf_counter() - start
         self.metrics.log_dict(figures, key=EPISODES, window=1)
+        if not run.training.overlap:
+            self._sync_runners()
+
+    def _next_sampling(self) -> Sampling:
+        run: Config = self.config.run_config
+        first = self.episodes_started
+        return Sampling(
+            self.env_runner_group,  # type: ignore[arg-type] - RLlib declares as optional what a built algorithm has
+            range(first, first + run.training.episodes_per_iteration),
+            run.env_runners.episodes_per_chunk,
+            self.curriculum.difficulty,
+        )
+
+    def _sync_runners(self) -> None:
+        """The learner's weights to all env runners, the local one included."""
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            group.sync_weights(
-                from_worker_or_learner_group=self.learner_group,
-                policies=sorted(set(results[0]) - {ALL_MODULES}),
-                inference_only=True,
-            )
-        self.episodes_started += len(episodes)
-        self.updates += 1
-        self.curriculum.update(figures["reward_mean"])
+            self.env_runner_group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
 
     def _learn(self, episodes: list[SingleAgentEpisode]) -> list[dict[str, Any]]:
         training, learners = self.config.run_config.training, self.config.run_config.learner.count
@@ -104,7 +127,7 @@ class SparsifyPPO(PPO):
             "shuffle_batch_per_epoch": True,
             "timesteps": {
                 NUM_ENV_STEPS_SAMPLED_LIFETIME: self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME)),
-                ITERATION: self.updates + 1,
+                ITERATION: self.updates,
             },
         }
         if learners < 2:
@@ -124,6 +147,7 @@ class SparsifyPPO(PPO):
             state[RUN_STATE] = {
                 "episodes_started": self.episodes_started,
                 "updates": self.updates,
+                "sampling_weights": self.env_runner.module.get_state(),
                 "curriculum": self.curriculum.get_state(),
                 "reward_normaliser": self.reward_normaliser and self.reward_normaliser.get_state(),
                 "baseline": self.baseline and self.baseline.get_state(),
@@ -135,6 +159,7 @@ class SparsifyPPO(PPO):
         if RUN_STATE in state:
             run_state = state[RUN_STATE]
             self.episodes_started, self.updates = run_state["episodes_started"], run_state["updates"]
+            self._restored_weights = run_state["sampling_weights"]
             self.curriculum.set_state(run_state["curriculum"])
             if self.reward_normaliser is not None and run_state["reward_normaliser"] is not None:
                 self.reward_normaliser.set_state(run_state["reward_normaliser"])
@@ -142,24 +167,23 @@ class SparsifyPPO(PPO):
                 self.baseline.set_state(run_state["baseline"])
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
-        """Restore, and have every env runner sample with the restored weights.
+        """Restore, and have every env runner sample with the weights that the local one had.
 
-        RLlib 2.60 drops a weight sync while the one of the build is in flight, and the first iteration would sample
-        with the initial weights: wait for that one first, and sync again, blocking.
+        RLlib 2.60 gives the runners the learner's weights, and even that is dropped while the sync of the build is in
+        flight, so that the first iteration would sample with the initial ones.
         """
-        group = self.env_runner_group
-        group.foreach_env_runner(_wait, local_env_runner=False)
+        group: Any = self.env_runner_group
+        self._sampling = None
+        forget(group)
         super().restore_from_path(path, *args, **kwargs)
-        group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True, timeout_seconds=60.0)
+        group.foreach_env_runner(
+            partial(SparsifyEnvRunner.take_weights, weights=self._restored_weights), timeout_seconds=RESTORE_SECONDS
+        )
 
 
 def even_size(count: int, most: int) -> int:
     """The size of equal minibatches of at most `most` items each. RLlib fills the last one up with items it had."""
     return math.ceil(count / math.ceil(count / most))
-
-
-def _wait(runner: Any) -> None:
-    """Answered once everything asked for before has been done."""
 
 
 def balanced_shards(

@@ -15,12 +15,12 @@ from rllib_psparsity.training.connectors import DecisionsToEnv, GraphsToModule, 
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.learner import SparsifyLearner
 from rllib_psparsity.training.module import SparsifierModule
-from rllib_psparsity.training.sampling import IN_FLIGHT
 from rllib_psparsity.training.scalar_credit import ScalarCredit
 
 ENV_NAME = "sparsify"
 UNBOUNDED = 10**9
-"""Of RLlib's own batch size, which plays no part: an iteration is a number of episodes."""
+"""Of RLlib's own batch size and limit of requests, which play no part: an iteration is a number of episodes, and
+`training.sampling` says who gets how many."""
 RESTORE_TIMEOUT_SECONDS = 20.0
 """How long an iteration waits for a lost runner to answer again."""
 
@@ -42,6 +42,8 @@ class SparsifyPPOConfig(PPOConfig):
         self.use_kl_loss = False
         self.train_batch_size_per_learner = UNBOUNDED
         self.restart_failed_env_runners = True
+        # Our connectors have no state, and a runner in the middle of a chunk would not answer.
+        self._dont_auto_sync_env_runner_states = True
         # RLlib would wait half an hour for a runner that comes back, and the other runners with it.
         self.env_runner_restore_timeout_s = RESTORE_TIMEOUT_SECONDS
         self.torch_skip_nan_gradients = True
@@ -55,7 +57,7 @@ class SparsifyPPOConfig(PPOConfig):
         self.debugging(seed=run.seed)
         # RLlib's own means of returns and lengths are then those of an iteration's episodes.
         self.reporting(metrics_num_episodes_for_smoothing=run.training.episodes_per_iteration)
-        self.env_runners(num_env_runners=run.env_runners.count, max_requests_in_flight_per_env_runner=IN_FLIGHT)
+        self.env_runners(num_env_runners=run.env_runners.count, max_requests_in_flight_per_env_runner=UNBOUNDED)
         self.learners(num_learners=run.learner.count, num_gpus_per_learner=run.learner.gpus)
         self.training(
             lr=run.training.lr,

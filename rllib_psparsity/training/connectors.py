@@ -19,6 +19,7 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.policy.choice import mode, sample
 from rllib_psparsity.policy.inference import NetworkLogits
 from rllib_psparsity.training.advantages import (
+    LevelOutcome,
     Step,
     hierarchical_returns,
     mean_and_std,
@@ -113,20 +114,29 @@ class HierarchicalGAE(EpisodesToSteps):
     """Advantages by the value head, node by node; see `training.advantages`."""
 
     def _judge(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> dict[str, float]:
-        for episode, of_episode in zip(episodes, steps_of, strict=True):
-            outcomes = outcomes_of(episode)
-            Q = episode.get_extra_model_outputs(NODE_VALUES)
+        gamma, lambda_ = self.config.training.gamma, self.config.training.lambda_
+        all_outcomes = [outcomes_of(episode) for episode in episodes]
+        mean, std = self._scale(all_outcomes)
+        for episode, of_episode, outcomes in zip(episodes, steps_of, all_outcomes, strict=True):
+            Q = [mean + std * q for q in episode.get_extra_model_outputs(NODE_VALUES)]
             V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
-            returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
-            to_go = rewards_to_go(outcomes, self.config.training.gamma)
+            returns = hierarchical_returns(outcomes, V, gamma, lambda_)
+            to_go = rewards_to_go(outcomes, gamma)
             for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
                 chosen = q[:, step.decision.recipe]
-                step.target = G.astype(np.float32)
+                step.target = ((G - mean) / std).astype(np.float32)
                 step.advantage = (G - chosen).astype(np.float32)
                 step.reward_to_go = rest
                 step.recipe_advantage = rest - float(v.mean())
         self._compare_siblings(episodes, steps_of)
-        return self._normalise([step for of_episode in steps_of for step in of_episode])
+        return self._normalise([step for of_episode in steps_of for step in of_episode], std)
+
+    def _scale(self, all_outcomes: Sequence[Sequence[LevelOutcome]]) -> tuple[float, float]:
+        """Mean and deviation of the returns without a bootstrap: the network's values count from there."""
+        gamma = self.config.training.gamma
+        returns = [G for outcomes in all_outcomes for G in hierarchical_returns(outcomes, None, gamma, 1.0)]
+        ((mean, std),) = moments_over_learners([returns])
+        return mean, max(std, 1e-4)
 
     def _compare_siblings(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> None:
         """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.
@@ -146,10 +156,10 @@ class HierarchicalGAE(EpisodesToSteps):
                 for step, advantage in zip(group, returns - baselines, strict=True):
                     step.recipe_advantage = float(advantage)
 
-    def _normalise(self, steps: list[Step]) -> dict[str, float]:
+    def _normalise(self, steps: list[Step], scale: float) -> dict[str, float]:
         """Advantages to mean zero and deviation one over the batch, where they are to be.
 
-        Returns the figures, of the advantages as they were before.
+        Returns the figures, of the advantages as they were before; targets are in units of `scale`.
         """
         (mean, std), (recipe_mean, recipe_std), (_, target_std) = moments_over_learners(
             [
@@ -162,6 +172,7 @@ class HierarchicalGAE(EpisodesToSteps):
             for step in steps:
                 step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
                 step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
+        target_std *= scale
         # The advantage before normalisation is the value's residual.
         explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
         return {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -107,6 +109,14 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self._increase_sampled_metrics(sum(len(episode) for episode in episodes), len(episodes))
         return episodes
 
+    def take_weights(self, weights: dict[str, Any]) -> None:
+        """Sample with these from now on, until newer ones come from the learner.
+
+        RLlib counts the states of a learner, and would refuse the one that it last sent, older ones having come since.
+        """
+        self.module.set_state(weights)
+        self._weights_seq_no = 0
+
     def _infer(
         self, inference: Inference, episodes: list[Any], rngs: list[np.random.Generator], explore: bool
     ) -> dict[str, Any]:
@@ -117,16 +127,27 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         return self._module_to_env(batch=forward(batch), episodes=episodes, metrics=self.metrics, **common)
 
 
-def sample_chunk(
-    runner: Any, chunk: int, indices: Sequence[int], difficulty: float
-) -> tuple[int, list[SingleAgentEpisode] | Exception, dict[str, Any]]:
-    """What a `SparsifyEnvRunner` is asked for: the chunk's number, its episodes, and the runner's metrics.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some episodes that a runner has sampled together, the runner's metrics, and the seconds that it took.
 
     An exception takes the place of the episodes: a runner that raised one would look lost, and be asked again.
     """
+
+    number: int
+    episodes: list[SingleAgentEpisode]
+    metrics: dict[str, Any]
+    seconds: float
+    error: Exception | None = None
+
+
+def sample_chunk(runner: Any, number: int, indices: Sequence[int], difficulty: float) -> Chunk:
+    """What a `SparsifyEnvRunner` is asked for."""
+    start = time.perf_counter()
     try:
-        return chunk, runner.sample(indices=indices, difficulty=difficulty), runner.get_metrics()
+        episodes = runner.sample(indices=indices, difficulty=difficulty)
+        return Chunk(number, episodes, runner.get_metrics(), time.perf_counter() - start)
     except InputError as error:
-        return chunk, error, {}
+        return Chunk(number, [], {}, 0.0, error)
     except Exception:
-        return chunk, RuntimeError(f"an env runner failed\n{traceback.format_exc()}"), {}
+        return Chunk(number, [], {}, 0.0, RuntimeError(f"an env runner failed\n{traceback.format_exc()}"))

@@ -43,6 +43,8 @@ class SparsifyLearner(PPOTorchLearner):
         super().before_gradient_based_update(timesteps=timesteps)
         self._figures: dict[str, list[float]] = defaultdict(list)
         self._iteration = int(timesteps[ITERATION])
+        # The one that the episodes were sampled at.
+        self._set_temperature(self._iteration - 1 - self._run.training.overlap)
         # After every iteration RLlib puts its own, constant rate back.
         self._rate = self._run.training.lr * self._run.training.lr_factor ** (self._iteration - 1)
         (group,) = self.get_optimizer(DEFAULT_MODULE_ID).param_groups
@@ -86,8 +88,11 @@ class SparsifyLearner(PPOTorchLearner):
         means["learning_rate"] = self._rate
         means["temperature"] = float(self._network.temperature)
         self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
-        # For the next iteration: the buffer goes to the env runners with the weights, and they sample at it.
-        self._network.temperature.fill_(temperature(self._run.policy.temperature, self._iteration))
+        # For what is sampled next: the buffer goes to the env runners with the weights.
+        self._set_temperature(self._iteration)
+
+    def _set_temperature(self, updates: int) -> None:
+        self._network.temperature.fill_(temperature(self._run.policy.temperature, max(updates, 0)))
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return super().get_state(*args, **kwargs) | {ENTROPY_COEFFICIENT: self.entropy_coefficient.get_state()}

@@ -41,7 +41,7 @@ def test_multiples_are_taken_within_a_repeat():
 
 def test_shares_of_the_wall_time():
     found = learner_share.shares(ROWS)
-    assert found == pytest.approx({"sampling": 0.7, "learning": 0.25, "rest": 0.05, "episodes_per_second": 64.0})
+    assert found == pytest.approx({"sampling": 0.7, "learning": 0.25, "not_sampling": 0.3, "episodes_per_second": 64.0})
 
 
 def test_runs_without_the_columns_are_refused(tmp_path):
@@ -56,7 +56,7 @@ def test_runs_without_the_columns_are_refused(tmp_path):
 
 def test_gain_from_more_runners():
     rates = {"sampling, 1 runner": 50.0, "sampling, 2 runners": 90.0, "end to end, 1 runner": 40.0}
-    rates["end to end, 2 runners"] = 60.0
+    rates |= {"end to end, 2 runners": 60.0, "alone, 1 runner": 100.0, "alone, 2 runners": 190.0}
     figures = runners.summarise([{name: {"episodes_per_second": rate} for name, rate in rates.items()}], [1, 2])
     assert figures["sampling, ratio"]["median"] == 1.8 and figures["end to end, ratio"]["median"] == 1.5
 

@@ -132,6 +132,11 @@ def test_a_list_can_be_set_whole() -> None:
             "set epochs to 1 or algorithm to ppo",
         ),
         (
+            ["training.algorithm=reinforce"],
+            "training: overlap is true, but reinforce learns from episodes of the newest policy, and these would be of "
+            "the one before; set overlap to false or algorithm to ppo",
+        ),
+        (
             ["training.algorithm=sac"],
             "training.algorithm is \"sac\", but must be one of 'ppo', 'a2c' or 'reinforce'",
         ),
@@ -187,7 +192,7 @@ def test_refused_overrides(overrides: list[str], sentence: str) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["training.algorithm=reinforce", "training.epochs=1"],
+        ["training.algorithm=reinforce", "training.epochs=1", "training.overlap=false"],
         ["training.epochs=3"],
         ["entropy={target: 3.0, form: softmax_over_edges}"],
         ["entropy.target=3.0", "policy.action=top_k"],

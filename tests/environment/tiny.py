@@ -32,6 +32,7 @@ def tiny_config(*overrides: str) -> Config:
             "policy.width=8",
             "policy.layers=1",
             "policy.temperature={initial: 1.0, factor: 1.0, floor: 0.5}",
+            "training.overlap=false",
             "training.epochs=2",
             "training.lr=3e-3",
             "training.lr_factor=1.0",

@@ -45,8 +45,10 @@ def equal(a, b) -> bool:
 @pytest.mark.parametrize(
     "overrides",
     [
-        (),
+        ("training.overlap=false",),
+        ("training.overlap=true",),
         (
+            "training.overlap=false",
             "training.algorithm=reinforce",
             "training.epochs=1",
             "training.baseline.warm_up=9",
@@ -56,7 +58,7 @@ def equal(a, b) -> bool:
             "policy.recipes=[sa/jacobi/evolution]",
         ),
     ],
-    ids=["ppo", "reinforce"],
+    ids=["ppo", "overlap", "reinforce"],
 )
 def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overrides):
     config = tiny_config(
@@ -72,7 +74,9 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overrides
     unbroken = build(config)
     expected, results = train(unbroken, 4)
     assert [result[EPISODES]["difficulty"] for result in results] == [0.0, 0.25, 0.5, 0.75]
-    assert [row["temperature"] for row in expected] == pytest.approx([1.0, 0.9, 0.81, 0.729])
+    # With overlap an iteration's episodes are those of the policy, and the temperature, of an update before.
+    temperatures = [1.0, 1.0, 0.9, 0.81] if config.training.overlap else [1.0, 0.9, 0.81, 0.729]
+    assert [row["temperature"] for row in expected] == pytest.approx(temperatures)
     assert [row["learning_rate"] for row in expected] == pytest.approx([3e-3 * 0.8**k for k in range(4)])
     assert expected[0]["reward_mean"] != expected[2]["reward_mean"]
 
@@ -95,8 +99,8 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overrides
     assert equal(weights(second), weights(unbroken))
     assert second.reward_normaliser.get_state() == unbroken.reward_normaliser.get_state()
     for algorithm in (unbroken, second):
-        assert (algorithm.baseline is not None) == bool(overrides)
-    if overrides:
+        assert (algorithm.baseline is not None) == (len(overrides) > 1)
+    if second.baseline is not None:
         assert second.baseline.get_state() == unbroken.baseline.get_state()
         assert second.baseline.get_state()["levels"][0]["updates"] == 24
         coefficients = [row["entropy_coefficient"] for row in rows]

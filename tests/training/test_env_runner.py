@@ -77,9 +77,9 @@ def test_difficulty_reaches_the_problems():
 def test_a_chunk_that_fails_says_where(monkeypatch):
     runner = local_runner(tiny_config())
     monkeypatch.setattr(SparsifyEnv, "step", lambda self, action: 1 // 0)
-    number, error, metrics = sample_chunk(runner, 3, [0], 1.0)
-    assert number == 3 and metrics == {} and isinstance(error, RuntimeError)
-    assert str(error).startswith("an env runner failed\nTraceback") and "ZeroDivisionError" in str(error)
+    chunk = sample_chunk(runner, 3, [0], 1.0)
+    assert chunk.number == 3 and chunk.episodes == [] and isinstance(chunk.error, RuntimeError)
+    assert str(chunk.error).startswith("an env runner failed\nTraceback") and "ZeroDivisionError" in str(chunk.error)
 
 
 def test_without_exploration_the_mode_is_taken():
@@ -124,9 +124,10 @@ def test_weights_that_arrive_are_used_at_once(backbone):
 
 def test_a_chunk_brings_its_number_and_metrics():
     runner = local_runner(tiny_config())
-    number, episodes, metrics = sample_chunk(runner, 9, [0, 1], 1.0)
-    assert number == 9 and [episode.id_ for episode in episodes] == ["0", "1"]
-    peeked = {name: stats.peek() for name, stats in metrics.items() if hasattr(stats, "peek")}
+    chunk = sample_chunk(runner, 9, [0, 1], 1.0)
+    episodes = chunk.episodes
+    assert chunk.number == 9 and [episode.id_ for episode in episodes] == ["0", "1"] and chunk.error is None
+    peeked = {name: stats.peek() for name, stats in chunk.metrics.items() if hasattr(stats, "peek")}
     assert peeked["num_env_steps_sampled"] == sum(len(episode) for episode in episodes)
     assert peeked["num_episodes"] == 2
     assert peeked["episode_return_mean"] == pytest.approx(np.mean([episode.get_return() for episode in episodes]))

@@ -16,7 +16,7 @@ from rllib_psparsity.training import sampling
 from rllib_psparsity.training.checkpoint import save_checkpoint
 from rllib_psparsity.training.env_runner import sample_chunk
 from rllib_psparsity.training.record import metrics_row
-from rllib_psparsity.training.sampling import sample_episodes
+from rllib_psparsity.training.sampling import Sampling
 from tests.environment.tiny import tiny_config
 from tests.training.runners import local_runner, same_episode
 
@@ -27,11 +27,11 @@ def deadly(victims: dict[int, str]):
     `victims` maps a chunk to a file that remembers its death.
     """
 
-    def run(runner, chunk, indices, difficulty):
-        if chunk in victims and not os.path.exists(victims[chunk]):
-            open(victims[chunk], "w").close()
+    def run(runner, number, indices, difficulty):
+        if number in victims and not os.path.exists(victims[number]):
+            open(victims[number], "w").close()
             os.kill(os.getpid(), 9)
-        return sample_chunk(runner, chunk, indices, difficulty)
+        return sample_chunk(runner, number, indices, difficulty)
 
     return run
 
@@ -42,28 +42,27 @@ def test_two_runners_give_the_episodes_of_none_even_if_one_dies(build, tmp_path,
     chunks = [list(range(start, start + 3)) for start in range(0, 24, 3)]
     expected = [episode for chunk in chunks for episode in alone.sample(indices=chunk)]
 
-    def sample(indices=range(24)):
-        return sample_episodes(
-            algorithm.env_runner_group,
-            indices,
-            3,
-            1.0,
-            lambda: algorithm.restore_env_runners(algorithm.env_runner_group),
-        )
+    def sample(indices=range(24), ahead=False):
+        sampling = Sampling(algorithm.env_runner_group, indices, 3, 1.0)
+        if ahead:
+            sampling.begin()
+        return sampling.finish(lambda: algorithm.restore_env_runners(algorithm.env_runner_group))
 
     # An error that has no cure is raised at once, with its place; the runner is not taken for lost and asked again.
     with pytest.raises(RuntimeError, match="an env runner failed\nTraceback"):
         sample(["no index"])
     assert algorithm.env_runner_group.num_healthy_remote_workers() == 2
 
-    for dying in (False, True):
+    for dying, ahead in [(False, False), (True, False), (False, True), (True, True)]:
+        death = tmp_path / f"dead {ahead}"
         if dying:
-            monkeypatch.setattr(sampling, "sample_chunk", deadly({2: str(tmp_path / "dead")}))
-        episodes, metrics = sample()
-        assert (tmp_path / "dead").exists() == dying
-        assert [int(episode.id_) for episode in episodes] == list(range(24))
-        assert all(episode.is_done for episode in episodes) and len(metrics) == 8
-        assert all(same_episode(a, b) for a, b in zip(episodes, expected, strict=True))
+            monkeypatch.setattr(sampling, "sample_chunk", deadly({2: str(death)}))
+        sampled = sample(ahead=ahead)
+        assert death.exists() == dying
+        assert [int(episode.id_) for episode in sampled.episodes] == list(range(24))
+        assert all(episode.is_done for episode in sampled.episodes) and len(sampled.metrics) == 8
+        assert all(same_episode(a, b) for a, b in zip(sampled.episodes, expected, strict=True))
+        assert sampled.seconds > 0
     assert algorithm.env_runner_group.num_remote_workers() == 2
 
 
@@ -80,25 +79,33 @@ def timeless(row: dict) -> dict:
     return {name: value for name, value in row.items() if not name.startswith("seconds_")}
 
 
-def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_current_ones(build, tmp_path, monkeypatch):
-    config = tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}")
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_runner_samples_with_the_restored_weights_and_comes_back_with_the_current_ones(
+    build, tmp_path, monkeypatch, overlap
+):
+    overrides = (
+        "policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}",
+        f"training.overlap={str(overlap).lower()}",
+    )
+    config = tiny_config(*overrides)
     alone = build(config)
     rows = [metrics_row(alone.train(), None, 1.0)]
     path = save_checkpoint(alone, tmp_path, 1, keep=1)
 
-    remote = build(tiny_config("policy.temperature={initial: 1.0, factor: 0.8, floor: 0.5}", "env_runners.count=1"))
+    remote = build(tiny_config(*overrides, "env_runners.count=1"))
     # The runner is busy, and a weight sync waits behind that, as after a build on a slow machine.
     group = remote.env_runner_group
     group.foreach_env_runner_async(lambda runner: time.sleep(3.0), tag="busy")
     group.sync_weights(from_worker_or_learner_group=remote.learner_group, inference_only=True)
     remote.restore_from_path(str(path / "algorithm"))
-    learner = remote.learner_group._learner.module[DEFAULT_MODULE_ID].unwrapped().network.state_dict()
+    source = alone.env_runner.module if overlap else remote.learner_group._learner.module[DEFAULT_MODULE_ID]
+    expected = source.unwrapped().network.state_dict()
     (of_runner,) = group.foreach_env_runner(
         lambda runner: runner.module.unwrapped().network.state_dict(), local_env_runner=False
     )
-    assert learner.keys() == of_runner.keys()
-    assert all(torch.equal(learner[name], of_runner[name]) for name in learner)
-    assert float(of_runner["temperature"]) == pytest.approx(0.8)
+    assert expected.keys() == of_runner.keys()
+    assert all(torch.equal(expected[name], of_runner[name]) for name in expected)
+    assert float(of_runner["temperature"]) == pytest.approx(1.0 if overlap else 0.8)
 
     # The only runner dies; the iterations are nevertheless those of the algorithm that samples by itself.
     theirs = [metrics_row(alone.train(), rows[0], 1.0) for _ in range(2)]
@@ -138,7 +145,7 @@ def test_sampling_gives_up_when_nobody_answers(monkeypatch):
     monkeypatch.setattr(sampling, "RESTORE_SECONDS", 0.05)
     attempts: list[int] = []
     with pytest.raises(RuntimeError, match="no env runner has returned an episode for 0 s; 0 of 2 answer"):
-        sample_episodes(Dead(), range(4), 2, 1.0, lambda: attempts.append(1))
+        Sampling(Dead(), range(4), 2, 1.0).finish(lambda: attempts.append(1))  # type: ignore[arg-type]
     assert len(attempts) >= 2
 
 
