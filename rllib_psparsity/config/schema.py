@@ -167,9 +167,13 @@ class TrainingConfig(Section):
     """Discount from a level to the next; 1, since an episode ends by itself."""
     lambda_: float = Field(default=0.95, ge=0, le=1, alias="lambda")
     """Trace decay of the advantage estimate through the aggregation; `reinforce` has none."""
+    edge_weight: float = Field(default=10.0, ge=0)
+    """Weight of the edges' gain in the objective: its gradient, a mean over thousands of edges, is small by itself."""
+    recipe_weight: float = Field(default=0.5, ge=0)
+    """Weight of the recipes' gain in the objective."""
     clip: float = Field(default=0.2, gt=0)
     """Bound of `ppo` on the probability ratio of a single decision; the others know no ratio."""
-    value_coefficient: float = Field(default=0.5, ge=0)
+    value_coefficient: float = Field(default=0.2, ge=0)
     """Weight of the value loss; `reinforce` has none."""
     normalise_advantages: bool = True
     """Bring advantages to mean zero and deviation one over an iteration; `reinforce` has `baseline.normalise`."""

@@ -65,8 +65,8 @@ def policy_loss(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one minibatch, and the figures to log.
 
-        L = - mean_u gain(p_u, A_u)                edges (or rows) u
-            - mean_g gain(p_g, A_g)                recipes of decisions g
+        L = - w_e mean_u gain(p_u, A_u)            edges (or rows) u
+            - w_r mean_g gain(p_g, A_g)            recipes of decisions g
             + c_v mean_i (Q(i, m) - G(i))^2        nodes i; no such term in REINFORCE
             - c_e H - c_r mean_g H_g
 
@@ -92,7 +92,9 @@ def policy_loss(
         torch.distributed.all_reduce(counts)
     units, decisions, nodes = (counts.clamp(min=1.0) / world_size).tolist()
 
-    negative_gain = -unit_gain.sum() / units - recipe_gain.sum() / decisions
+    negative_gain = (
+        -training.edge_weight * unit_gain.sum() / units - training.recipe_weight * recipe_gain.sum() / decisions
+    )
     value_loss = (value - batch.target).square().sum() / nodes
     edge_entropy, recipe_entropy = entropy.units.sum() / units, entropy.recipe.sum() / decisions
     with torch.set_grad_enabled(over_edges):  # of many edges, and most often only logged

@@ -77,7 +77,7 @@ def reference(config, network, steps, coefficient) -> tuple[torch.Tensor, dict[s
     def mean(values):
         return torch.stack(values).mean()
 
-    policy = -mean(unit_gains) - mean(recipe_gains)
+    policy = -training.edge_weight * mean(unit_gains) - training.recipe_weight * mean(recipe_gains)
     loss = policy - training.recipe_entropy_coefficient * mean(recipe_entropies)
     if training.algorithm != "reinforce":
         loss = loss + training.value_coefficient * mean(errors)
@@ -120,6 +120,8 @@ def test_loss_and_gradient_decision_by_decision(action, algorithm, form):
         f"entropy.form={form}",
         "training.recipe_entropy_coefficient=0.3",
         "training.value_coefficient=0.7",
+        "training.edge_weight=3.0",
+        "training.recipe_weight=0.6",
         "policy.temperature.initial=0.7",
     )
     network = network_of(config)
