@@ -15,7 +15,7 @@ def info() -> int:
     from rllib_psparsity import __version__
     from rllib_psparsity.amg.recipe import DEFAULT_MENU, MEASURES, PROLONGATIONS
     from rllib_psparsity.config.keys import config_keys
-    from rllib_psparsity.config.schema import PolicyConfig, RewardConfig
+    from rllib_psparsity.config.schema import PolicyConfig, RewardConfig, TrainingConfig
     from rllib_psparsity.problems.families import FAMILIES
 
     rows = [("rllib_psparsity", __version__), ("python", platform.python_version())]
@@ -25,6 +25,7 @@ def info() -> int:
         ("families", ", ".join(sorted(FAMILIES))),
         ("rewards", _choices(RewardConfig, "name")),
         ("backbones", _choices(PolicyConfig, "backbone")),
+        ("algorithms", _choices(TrainingConfig, "algorithm")),
         ("recipes", "coarsening/prolongation/measure"),
     ]
     rows += [(f"  {coarsening}", ", ".join(names)) for coarsening, names in PROLONGATIONS.items()]

@@ -57,7 +57,7 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterator[Key]:
     for field_name, field in model.model_fields.items():
         name = prefix + (field.alias or field_name)
         section = _section(field.annotation)
-        yield Key(name, field.description or "", section is not None)
+        yield Key(name, " ".join((field.description or "").split()), section is not None)
         if section is not None:
             yield from _walk(section, name + "." if section is field.annotation else name + ".0.")
 

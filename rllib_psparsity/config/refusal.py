@@ -58,7 +58,7 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key} is missing; give it a value"
     if error["type"] == "value_error":
-        return f"{key}: {context['error']}"
+        return f"{key}: {context['error']}" if key else str(context["error"])  # no key: it is about several
     expected = _EXPECTED.get(error["type"])
     if expected is None:
         return f"{key} is {_shown(value)}: {error['msg']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -105,6 +106,8 @@ class PolicyConfig(Section):
     """One decision per edge, or k edges drawn from each row without replacement (the legacy action)."""
     k: Positive = 5
     """Edges a row for `top_k`."""
+    prior: bool = True
+    """Add the log-odds of a textbook strength measure to the network's edge logits; false leaves the network alone."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
     temperature: TemperatureConfig = TemperatureConfig()
@@ -116,9 +119,25 @@ class PolicyConfig(Section):
         return self
 
 
-class TrainingConfig(Section):
-    """PPO on whole graphs."""
+class BaselineConfig(Section):
+    """The moving baseline of `reinforce`; `ppo` and `a2c` have the value head in its place."""
 
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Share of the old mean of the rewards to go that an episode leaves in place."""
+    variance_momentum: float = Field(default=0.99, ge=0, lt=1)
+    """The same of their mean squared deviation from that mean."""
+    normalise: bool = True
+    """Divide the deviations, which are the advantages, by the root of that mean square."""
+    warm_up: int = Field(default=100, ge=0)
+    """Episodes before the first division."""
+
+
+class TrainingConfig(Section):
+    """How the policy is improved."""
+
+    algorithm: Literal["ppo", "a2c", "reinforce"] = "ppo"
+    """Clipped ratios; log-probability times the same advantages (one epoch); or log-probability times one number for
+    the whole level, its reward to go less a moving baseline (one epoch, no value loss: the predecessor's)."""
     iterations: Positive = 45
     """Iterations in all; `resume --set training.iterations=N` raises it."""
     episodes_per_iteration: Positive = 128
@@ -126,11 +145,14 @@ class TrainingConfig(Section):
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
     overlap: bool = True
-    """Sample the next iteration's episodes while learning from this one's: their policy is one update older."""
+    """Sample the next iteration's episodes while learning from this one's: their policy is one update older,
+    for which `ppo` alone corrects."""
     epochs: Positive = 1
-    """Passes over the episodes of an iteration."""
+    """Passes over the episodes of an iteration; more than one is for `ppo`, the others would leave the policy that
+    drew them."""
     minibatch_graphs: Positive = 48
-    """The most distinct level graphs in a minibatch; rollouts of a problem share its finest one."""
+    """The most distinct level graphs in a minibatch; rollouts of a problem share its finest one. Every minibatch is an
+    update: `a2c` and `reinforce` are strictly on-policy if one holds a whole iteration."""
     lr: float = Field(default=3e-3, gt=0)
     """Learning rate of Adam in the first iteration."""
     lr_factor: float = Field(default=0.96, gt=0, le=1)
@@ -138,26 +160,65 @@ class TrainingConfig(Section):
     grad_clip: float | None = Field(default=5.0, gt=0)
     """Bound of the global gradient norm; null for none."""
     entropy_coefficient: float = Field(default=0.002, ge=0)
-    """Weight of the entropy of the edge decisions in the objective."""
+    """Weight of the entropy of the edge decisions in the objective; where `entropy.target` is set, the first one."""
     recipe_entropy_coefficient: float = Field(default=0.1, ge=0)
     """Weight of the entropy of the recipe choice."""
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount from a level to the next; 1, since an episode ends by itself."""
     lambda_: float = Field(default=0.95, ge=0, le=1, alias="lambda")
-    """Trace decay of the advantage estimate through the aggregation."""
+    """Trace decay of the advantage estimate through the aggregation; `reinforce` has none."""
+    edge_weight: float = Field(default=10.0, ge=0)
+    """Weight of the edges' gain in the objective: its gradient, a mean over thousands of edges, is small by itself."""
+    recipe_weight: float = Field(default=0.5, ge=0)
+    """Weight of the recipes' gain in the objective."""
     clip: float = Field(default=0.2, gt=0)
-    """PPO's bound on the probability ratio of a single decision."""
-    value_coefficient: float = Field(default=0.5, ge=0)
-    """Weight of the value loss."""
+    """Bound of `ppo` on the probability ratio of a single decision; the others know no ratio."""
+    value_coefficient: float = Field(default=0.2, ge=0)
+    """Weight of the value loss; `reinforce` has none."""
+    normalise_advantages: bool = True
+    """Bring advantages to mean zero and deviation one over an iteration; `reinforce` has `baseline.normalise`."""
+    baseline: BaselineConfig = BaselineConfig()
+    """The moving baseline of `reinforce`."""
     node_credit: bool = True
-    """Credit every node for its own digits and work; false gives all nodes of a level the level's reward."""
+    """Credit every node for its own digits and work; false gives all nodes of a level the level's reward, as
+    `reinforce` does in any case."""
+
+    @model_validator(mode="after")
+    def _learns_on_policy(self) -> TrainingConfig:
+        if self.epochs > 1 and self.algorithm != "ppo":
+            raise ValueError(
+                f"epochs is {self.epochs}, but {self.algorithm} learns from an episode once, since a second pass would "
+                "be off-policy; set epochs to 1 or algorithm to ppo"
+            )
+        if self.overlap and self.algorithm != "ppo":
+            raise ValueError(
+                f"overlap is true, but {self.algorithm} learns from episodes of the newest policy, and these would be "
+                "of the one before; set overlap to false or algorithm to ppo"
+            )
+        return self
 
 
 class EntropyConfig(Section):
-    """For the A/B of the triage document."""
+    """Which entropy of the edge decisions is in the objective, and how its weight is found."""
 
     detach: bool = False
     """Reproduce the predecessor's bug: entropy without a gradient."""
+    form: Literal["per_decision", "softmax_over_edges"] = "per_decision"
+    """Mean entropy of a decision (an edge, or a row for `top_k`), or the predecessor's: that of one softmax over all
+    edges of a graph."""
+    target: float | None = Field(default=None, gt=0)
+    """Nats of the `form` that the weight is to hold the policy at; null keeps `training.entropy_coefficient` fixed."""
+    rate: float = Field(default=0.1, gt=0)
+    """Change of the weight's logarithm in an update, per nat between entropy and target."""
+
+    @model_validator(mode="after")
+    def _target_has_an_effect(self) -> EntropyConfig:
+        if self.detach and self.target is not None:
+            raise ValueError(
+                f"target is {self.target:g} while detach is true, and a weight of what has no gradient reaches no "
+                "target; set target to null or detach to false"
+            )
+        return self
 
 
 class EnvRunnersConfig(Section):
@@ -201,3 +262,19 @@ class Config(Section):
     env_runners: EnvRunnersConfig = EnvRunnersConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _entropy_target_is_within_reach(self) -> Config:
+        target = self.entropy.target
+        if target is None:
+            return self
+        if self.training.entropy_coefficient == 0:
+            raise ValueError(
+                f"training.entropy_coefficient is 0, but entropy.target {target:g} needs a weight above 0 to start "
+                "from; set it to 0.002"
+            )
+        if self.entropy.form == "per_decision" and self.policy.action == "edges" and target >= math.log(2.0):
+            raise ValueError(
+                f"entropy.target is {target:g}, but a choice of two has less than ln 2 = 0.693 nats; lower it"
+            )
+        return self

@@ -79,7 +79,8 @@ class Actions(ABC):
     def entropy_softmax_over_edges(self) -> Tensor:
         """(D,) nats of one softmax over all edges of a graph, for the decided recipe: the triage document's entropy.
 
-        ln E for equal logits and 0 without edges. No decision is ever drawn from this softmax: it is only logged.
+        ln E for equal logits and 0 without edges. No decision is ever drawn from this softmax: it is logged, and it is
+        the bonus where ``entropy.form`` says so. It has a gradient, and it knows nothing of `action`.
         """
         return segment_softmax(self.logits, self.graphs.edge_graph, self.graphs.num_graphs)[1]
 

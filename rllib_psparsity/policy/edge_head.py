@@ -24,15 +24,17 @@ class ClassicalPrior(nn.Module):
     """Log-odds of a textbook strength test: ``steepness_r (feature_r - threshold_r)``, bounded.
 
     The threshold's offset and the steepness are learned for each recipe r; feature, first threshold and initial
-    steepness are those of `MEASURES`. The steepness is softplus-parametrised, in units of its initial value.
+    steepness are those of `MEASURES`. The steepness is softplus-parametrised, in units of its initial value. Where it
+    is not `enabled`, it is zero, and so are the logits.
     """
 
     columns: Tensor
     initial_threshold: Tensor
     initial_steepness: Tensor
 
-    def __init__(self, menu: tuple[Recipe, ...]) -> None:
+    def __init__(self, menu: tuple[Recipe, ...], enabled: bool) -> None:
         super().__init__()
+        self.enabled = enabled
         names, thresholds, steepness = zip(*(MEASURES[recipe.measure] for recipe in menu), strict=True)
         columns = torch.tensor([EDGE_FEATURES.index(name) for name in names])
         self.register_buffer("columns", columns, persistent=False)
@@ -43,7 +45,8 @@ class ClassicalPrior(nn.Module):
 
     def steepness(self) -> Tensor:
         """(R,) learned steepness; at the start exactly that of `MEASURES`."""
-        return self.initial_steepness * (F.softplus(self.raw_steepness) / F.softplus(torch.zeros_like(self.offset)))
+        learned = F.softplus(self.raw_steepness) / F.softplus(torch.zeros_like(self.offset))
+        return float(self.enabled) * self.initial_steepness * learned
 
     def threshold(self) -> Tensor:
         """(R,) learned threshold."""
@@ -54,7 +57,7 @@ class ClassicalPrior(nn.Module):
         return self._logits(edge_features, self.steepness(), self.threshold())
 
     def initial(self, edge_features: Tensor) -> Tensor:
-        """(E, R) logits before any learning."""
+        """(E, R) logits before any learning, also where the policy does without."""
         return self._logits(edge_features, self.initial_steepness, self.initial_threshold)
 
     def _logits(self, edge_features: Tensor, steepness: Tensor, threshold: Tensor) -> Tensor:

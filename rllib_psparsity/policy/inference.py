@@ -160,9 +160,11 @@ class _Prior:
         self.threshold = np.array(thresholds, dtype=np.float32)
         self.steepness = np.array(steepness, dtype=np.float32)
         self.scalar_only = np.array([recipe.scalar_only for recipe in menu])
+        self.enabled = config.prior
 
     def learned(self, raw_steepness: np.ndarray, offset: np.ndarray) -> _Prior:
-        self.steepness = self.steepness * (np.logaddexp(raw_steepness, np.float32(0)) / np.float32(math.log(2.0)))
+        factor = np.logaddexp(raw_steepness, np.float32(0)) / np.float32(math.log(2.0))
+        self.steepness = np.float32(self.enabled) * self.steepness * factor
         self.threshold = self.threshold + offset
         return self
 

@@ -39,7 +39,8 @@ class SparsifierPolicy(nn.Module):
 
     Both kinds of logits are divided by the buffer `temperature` (0-dim float32, saved with the weights), so that
     sampling and log-probabilities share it. The last layer of each head starts at a tenth of the usual size: an
-    untrained network is a small perturbation of the prior. Initial weights depend on torch's global generator alone.
+    untrained network is a small perturbation of the prior, or of even odds without one. Initial weights depend on
+    torch's global generator alone.
     """
 
     temperature: Tensor
@@ -55,7 +56,7 @@ class SparsifierPolicy(nn.Module):
             return make_encoder(config.backbone, node_dim, edge_dim, width, config.layers)
 
         self.encoder = encoder()
-        self.prior = ClassicalPrior(self.menu)
+        self.prior = ClassicalPrior(self.menu, config.prior)
         self.edge_head = EdgeHead(edge_dim, width, recipes)
         _shrunk(self.edge_head.out)
         self.recipe_head = _small_mlp(2 * width + 2 * edge_dim + recipes, 2 * width, recipes)
@@ -80,7 +81,7 @@ class SparsifierPolicy(nn.Module):
         return self._values(self.encoder(prepared) if self.value_encoder is None else None, prepared)
 
     def prior_output(self, batch: GraphBatch) -> PolicyOutput:
-        """The prior alone: no network, nothing learned, no temperature.
+        """The prior alone, whether or not the policy has one: no network, nothing learned, no temperature.
 
         All recipes a graph may use are equally likely, so the mode takes the first of them in the menu.
         """

@@ -65,7 +65,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "explained_variance",
         "1",
-        "share of the variance of the returns that the value head explains, at most 1",
+        "share of the variance of the returns that the value head explains, or the moving baseline; at most 1",
         "higher",
     ),
     Metric("advantage_std", "reward", "standard deviation of the advantages before they are normalised"),

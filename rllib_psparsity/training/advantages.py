@@ -7,8 +7,9 @@ V = sum_m pi(m) Q(., m):
     G_l(i)      = r_l(i) + gamma ((1 - lambda) V_{l+1}(a(i)) + lambda G_{l+1}(a(i)))
     edge adv.   = G_l(i) - Q_l(i, m)        the recipe's own merit is taken out
 
-The episode ends with G = r. This is GAE (Schulman et al. 2016, eq. 16) with the next state of node i being its coarse
-node; nodes that the coarse level does not see have no next state.
+The network's values are in deviations of the batch's returns from their mean. The episode ends with G = r. This is GAE
+(Schulman et al. 2016, eq. 16) with the next state of node i being its coarse node; nodes that the coarse level does not
+see have no next state.
 
 The recipe is judged by the level's own rewards to go, without a bootstrap: a hierarchy cut below the level and solved
 exactly there looks the better the more work it leaves to the levels below, and a value that is still learning does not
@@ -40,12 +41,12 @@ class Step:
     graph, decision : what was observed and decided
     unit_log_prob : (U,) float32, log-probability of every unit of the mask (an edge, or a row) when it was drawn
     recipe_log_prob : float
-    advantage : (N,) float32, of the mask by node, normalised over the batch
-    recipe_advantage : float, normalised over the batch
+    advantage : (N,) float32, of the mask by node
+    recipe_advantage : float
     reward_to_go : float, sum of the (discounted) rewards from this level on
-    target : (N,) float32, what the value of the chosen recipe is fitted to
+    target : (N,) float32, what the value of the chosen recipe is fitted to, normalised over the batch
 
-    The last four are filled in by `HierarchicalGAE`.
+    The last four are filled in by the learner's connector.
     """
 
     graph: LevelGraph
@@ -67,14 +68,14 @@ class LevelOutcome:
 
 
 def hierarchical_returns(
-    outcomes: Sequence[LevelOutcome], values: Sequence[np.ndarray], gamma: float, lambda_: float
+    outcomes: Sequence[LevelOutcome], values: Sequence[np.ndarray] | None, gamma: float, lambda_: float
 ) -> list[np.ndarray]:
     """The lambda-returns G_l of an episode.
 
     Parameters
     ----------
     outcomes : of its L steps, finest first
-    values : V_l (N_l,) of its L steps
+    values : V_l (N_l,) of its L steps; None where nothing is bootstrapped (lambda = 1)
     gamma, lambda_ : discount and trace decay
 
     Returns
@@ -83,13 +84,14 @@ def hierarchical_returns(
     """
     returns: list[np.ndarray] = []
     following = np.zeros(0)
-    for outcome, value in zip(reversed(outcomes), reversed(values), strict=True):
+    for level in reversed(range(len(outcomes))):
+        outcome = outcomes[level]
         G = outcome.credit.astype(np.float64)
         if len(returns):
             seen = outcome.aggregates >= 0
             G[seen] += gamma * following[outcome.aggregates[seen]]
         returns.append(G)
-        following = (1.0 - lambda_) * value.astype(np.float64) + lambda_ * G
+        following = G if values is None else (1.0 - lambda_) * values[level].astype(np.float64) + lambda_ * G
     return returns[::-1]
 
 

@@ -25,6 +25,7 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.env_runner_group import own_env_runner_group
+from rllib_psparsity.training.moving_baseline import MovingBaseline
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
 from rllib_psparsity.training.rollouts import count_graphs, problem_of
@@ -40,7 +41,7 @@ class SparsifyPPO(PPO):
     """PPO over hierarchies; configured by `SparsifyPPOConfig`.
 
     Beside RLlib's state, a checkpoint holds the lifetime counters of episodes and updates, the weights that the env
-    runners sample with, the curriculum and the reward normaliser.
+    runners sample with, the curriculum, the reward normaliser and REINFORCE's baseline.
 
     Attributes
     ----------
@@ -64,6 +65,8 @@ class SparsifyPPO(PPO):
         self._sampling: Sampling | None = None
         self.curriculum = Curriculum(run.problems.curriculum)
         self.reward_normaliser = RewardNormaliser() if run.reward.normalise else None
+        reinforce = run.training.algorithm == "reinforce"
+        self.baseline = MovingBaseline(run.training.baseline, run.training.gamma) if reinforce else None
 
     def training_step(self) -> None:
         """Gather an iteration's episodes and learn from them.
@@ -92,6 +95,8 @@ class SparsifyPPO(PPO):
                 self._sampling.begin()
         if self.reward_normaliser is not None:
             self.reward_normaliser(episodes)
+        if self.baseline is not None:
+            self.baseline(episodes)
         start = time.perf_counter()
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             self.metrics.aggregate(self._learn(episodes), key=LEARNER_RESULTS)
@@ -148,6 +153,7 @@ class SparsifyPPO(PPO):
                 "sampling_weights": self.env_runner.module.get_state(),
                 "curriculum": self.curriculum.get_state(),
                 "reward_normaliser": self.reward_normaliser and self.reward_normaliser.get_state(),
+                "baseline": self.baseline and self.baseline.get_state(),
             }
         return state
 
@@ -160,6 +166,8 @@ class SparsifyPPO(PPO):
             self.curriculum.set_state(run_state["curriculum"])
             if self.reward_normaliser is not None and run_state["reward_normaliser"] is not None:
                 self.reward_normaliser.set_state(run_state["reward_normaliser"])
+            if self.baseline is not None:
+                self.baseline.set_state(run_state["baseline"])
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
         """Restore, and have every env runner sample with the weights that the local one had.

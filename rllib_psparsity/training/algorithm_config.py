@@ -82,9 +82,11 @@ class SparsifyPPOConfig(PPOConfig):
         self, input_observation_space: Any, input_action_space: Any, device: Any = None
     ) -> LearnerConnectorPipeline:
         from rllib_psparsity.training.connectors import HierarchicalGAE
+        from rllib_psparsity.training.scalar_credit import ScalarCredit
 
+        credit = ScalarCredit if self.run_config.training.algorithm == "reinforce" else HierarchicalGAE
         return LearnerConnectorPipeline(
-            connectors=[HierarchicalGAE(self.run_config)],
+            connectors=[credit(self.run_config)],
             input_observation_space=input_observation_space,
             input_action_space=input_action_space,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from rllib_psparsity.training.advantages import (
     moments,
     rewards_to_go,
 )
-from rllib_psparsity.training.rollouts import by_graph, problem_of
+from rllib_psparsity.training.rollouts import by_graph, outcomes_of, problem_of
 from rllib_psparsity.training.runner_connectors import (
     NODE_VALUES,
     RECIPE_CHANCE,
@@ -32,7 +34,7 @@ from rllib_psparsity.training.runner_connectors import (
 STEPS = "steps"
 
 
-class HierarchicalGAE(ConnectorV2):
+class EpisodesToSteps(ConnectorV2, ABC):
     """Learner: whole episodes to an object column of groups of `Step`s with advantages and value targets.
 
     The steps of a group were taken on the same graph (`by_graph`), so the network sees a graph once, however many
@@ -46,22 +48,14 @@ class HierarchicalGAE(ConnectorV2):
     def __call__(self, *, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any) -> dict[str, Any]:
         steps_of = [self._steps(episode) for episode in episodes]
         groups = by_graph(episodes, steps_of, self.config.training.rollouts_per_problem)
-        for episode, of_episode in zip(episodes, steps_of, strict=True):
-            infos = episode.get_infos()
-            outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in infos[1:]]
-            Q = episode.get_extra_model_outputs(NODE_VALUES)
-            V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
-            returns = hierarchical_returns(outcomes, V, self.config.training.gamma, self.config.training.lambda_)
-            to_go = rewards_to_go(outcomes, self.config.training.gamma)
-            for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
-                chosen = q[:, step.decision.recipe]
-                step.target = G.astype(np.float32)
-                step.advantage = (G - chosen).astype(np.float32)
-                step.reward_to_go = rest
-                step.recipe_advantage = rest - float(v.mean())
-        self._compare_siblings(episodes, steps_of)
-        self._normalise([step for of_episode in steps_of for step in of_episode], metrics)
+        figures = self._judge(episodes, steps_of)
+        if metrics is not None:
+            metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)
         return {DEFAULT_MODULE_ID: {STEPS: objects(groups)}}
+
+    @abstractmethod
+    def _judge(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> dict[str, float]:
+        """Fill in the steps' advantages, rewards to go and value targets; returns the figures to log."""
 
     @staticmethod
     def _steps(episode: SingleAgentEpisode) -> list[Step]:
@@ -70,7 +64,36 @@ class HierarchicalGAE(ConnectorV2):
         recipes = episode.get_extra_model_outputs(RECIPE_LOG_PROB)
         return [Step(graphs[t], decisions[t], units[t], float(recipes[t])) for t in range(len(episode))]
 
-    def _compare_siblings(self, episodes: list[SingleAgentEpisode], steps_of: list[list[Step]]) -> None:
+
+class HierarchicalGAE(EpisodesToSteps):
+    """Advantages by the value head, node by node; see `training.advantages`."""
+
+    def _judge(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> dict[str, float]:
+        gamma, lambda_ = self.config.training.gamma, self.config.training.lambda_
+        all_outcomes = [outcomes_of(episode) for episode in episodes]
+        mean, std = self._scale(all_outcomes)
+        for episode, of_episode, outcomes in zip(episodes, steps_of, all_outcomes, strict=True):
+            Q = [mean + std * q for q in episode.get_extra_model_outputs(NODE_VALUES)]
+            V = [q @ chance for q, chance in zip(Q, episode.get_extra_model_outputs(RECIPE_CHANCE), strict=True)]
+            returns = hierarchical_returns(outcomes, V, gamma, lambda_)
+            to_go = rewards_to_go(outcomes, gamma)
+            for step, G, v, q, rest in zip(of_episode, returns, V, Q, to_go, strict=True):
+                chosen = q[:, step.decision.recipe]
+                step.target = ((G - mean) / std).astype(np.float32)
+                step.advantage = (G - chosen).astype(np.float32)
+                step.reward_to_go = rest
+                step.recipe_advantage = rest - float(v.mean())
+        self._compare_siblings(episodes, steps_of)
+        return self._normalise([step for of_episode in steps_of for step in of_episode], std)
+
+    def _scale(self, all_outcomes: Sequence[Sequence[LevelOutcome]]) -> tuple[float, float]:
+        """Mean and deviation of the returns without a bootstrap: the network's values count from there."""
+        gamma = self.config.training.gamma
+        returns = [G for outcomes in all_outcomes for G in hierarchical_returns(outcomes, None, gamma, 1.0)]
+        ((mean, std),) = moments_over_learners([returns])
+        return mean, max(std, 1e-4)
+
+    def _compare_siblings(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> None:
         """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.
 
         Leave-one-out (Kool, van Hoof and Welling 2019): the mean return of the siblings' steps on the same level. It
@@ -88,27 +111,33 @@ class HierarchicalGAE(ConnectorV2):
                 for step, advantage in zip(group, returns - baselines, strict=True):
                     step.recipe_advantage = float(advantage)
 
-    @staticmethod
-    def _normalise(steps: list[Step], metrics: Any) -> None:
-        """Advantages to mean zero and deviation one over the batch, over all learners' batches if there are several."""
-        advantages = [step.advantage for step in steps]
-        sums = np.stack(
+    def _normalise(self, steps: list[Step], scale: float) -> dict[str, float]:
+        """Advantages to mean zero and deviation one over the batch, where they are to be.
+
+        Returns the figures, of the advantages as they were before; targets are in units of `scale`.
+        """
+        (mean, std), (recipe_mean, recipe_std), (_, target_std) = moments_over_learners(
             [
-                moments(advantages),
-                moments([np.array([step.recipe_advantage for step in steps])]),
-                moments([step.target for step in steps]),
+                [step.advantage for step in steps],
+                [np.array([step.recipe_advantage for step in steps])],
+                [step.target for step in steps],
             ]
         )
-        if torch.distributed.is_initialized():
-            shared = torch.from_numpy(sums)
-            torch.distributed.all_reduce(shared)
-            sums = shared.numpy()
-        (mean, std), (recipe_mean, recipe_std), (_, target_std) = (mean_and_std(row) for row in sums)
-        for step in steps:
-            step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
-            step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
-        if metrics is not None:
-            # The advantage before normalisation is the value's residual.
-            explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
-            figures = {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
-            metrics.log_dict(figures, key=DEFAULT_MODULE_ID, window=1)
+        if self.config.training.normalise_advantages:
+            for step in steps:
+                step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
+                step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
+        target_std *= scale
+        # The advantage before normalisation is the value's residual.
+        explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
+        return {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
+
+
+def moments_over_learners(quantities: Sequence[Sequence[np.ndarray]]) -> list[tuple[float, float]]:
+    """Mean and deviation of each quantity over its arrays, over those of all learners if there are several."""
+    sums = np.stack([moments(arrays) for arrays in quantities])
+    if torch.distributed.is_initialized():
+        shared = torch.from_numpy(sums)
+        torch.distributed.all_reduce(shared)
+        sums = shared.numpy()
+    return [mean_and_std(row) for row in sums]

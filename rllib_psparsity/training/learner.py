@@ -12,20 +12,27 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.training.connectors import STEPS
-from rllib_psparsity.training.loss import StepBatch, ppo_loss
+from rllib_psparsity.training.entropy_coefficient import EntropyCoefficient
+from rllib_psparsity.training.loss import StepBatch, policy_loss
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
 from rllib_psparsity.training.schedules import ITERATION, temperature
 
+ENTROPY_COEFFICIENT = "entropy_coefficient"
 SHUFFLING = 4
 """Spawn key of the minibatches' shuffling."""
 
 
 class SparsifyLearner(PPOTorchLearner):
-    """PPO on `StepBatch`es.
+    """PPO, A2C or REINFORCE on `StepBatch`es.
 
     RLlib slices and shuffles the object column of `Step`s, so a minibatch size counts whole graphs; here each slice
-    becomes one disjoint union. Figures are means over an iteration's updates, logged once.
+    becomes one disjoint union. Figures are means over an iteration's updates, logged once. The state holds the entropy
+    coefficient, which may move with every update.
     """
+
+    def build(self) -> None:
+        super().build()
+        self.entropy_coefficient = EntropyCoefficient(self._run)
 
     @property
     def _run(self) -> Config:
@@ -55,9 +62,11 @@ class SparsifyLearner(PPOTorchLearner):
 
     def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> Any:
         world_size = config.num_learners if self.distributed else 1
-        coefficient = float(self.entropy_coeff_schedulers_per_module[module_id].get_current_value())
-        loss, figures = ppo_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
-        self._note(figures | {"entropy_coefficient": coefficient})
+        coefficient = self.entropy_coefficient.value
+        loss, figures = policy_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
+        self._note(figures | {ENTROPY_COEFFICIENT: coefficient})
+        if self._run.entropy.target is not None:
+            self.entropy_coefficient.update(self._mean_over_learners(figures["entropy_bonus"], world_size))
         return loss
 
     def postprocess_gradients(self, gradients_dict: Any) -> Any:
@@ -83,6 +92,21 @@ class SparsifyLearner(PPOTorchLearner):
 
     def _set_temperature(self, updates: int) -> None:
         self._network.temperature.fill_(temperature(self._run.policy.temperature, max(updates, 0)))
+
+    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().get_state(*args, **kwargs) | {ENTROPY_COEFFICIENT: self.entropy_coefficient.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        if ENTROPY_COEFFICIENT in state:
+            self.entropy_coefficient.set_state(state[ENTROPY_COEFFICIENT])
+
+    def _mean_over_learners(self, figure: float, world_size: int) -> float:
+        if world_size == 1:
+            return figure
+        total = torch.tensor(figure, dtype=torch.float64, device=self._device)
+        torch.distributed.all_reduce(total)
+        return float(total) / world_size
 
     @property
     def _network(self) -> Any:

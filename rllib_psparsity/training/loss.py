@@ -1,10 +1,9 @@
-"""The loss: PPO on single decisions, with per-node values and an entropy that has a gradient."""
+"""The loss: an algorithm's gain of single decisions, with per-node values and an entropy that has a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import PolicyOutput
 from rllib_psparsity.training.advantages import Step
+from rllib_psparsity.training.policy_gradient import policy_gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,57 +60,64 @@ class StepBatch:
         )
 
 
-def ppo_loss(
+def policy_loss(
     output: PolicyOutput, batch: StepBatch, config: Config, entropy_coefficient: float, world_size: int = 1
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one minibatch, and the figures to log.
 
-        L = - mean_u min(rho_u A_u, clip(rho_u) A_u)          edges (or rows) u
-            - mean_g min(rho_g A_g, clip(rho_g) A_g)          recipes of decisions g
-            + c_v mean_i (Q(i, m) - G(i))^2                   nodes i
-            - c_e mean_u H_u - c_r mean_g H_g
+        L = - w_e mean_u gain(p_u, A_u)            edges (or rows) u
+            - w_r mean_g gain(p_g, A_g)            recipes of decisions g
+            + c_v mean_i (Q(i, m) - G(i))^2        nodes i; no such term in REINFORCE
+            - c_e H - c_r mean_g H_g
 
-    (Schulman et al. 2017, eq. 7 and 9.) Ratios are per decision: the joint probability of thousands of edges has no
-    usable ratio. With ``entropy.detach`` the entropies lose their gradient: the predecessor's bug, for comparison.
+    with `policy_gain` (Schulman et al. 2017, eq. 9) and H by ``entropy.form`` mean_u H_u, or the mean over decisions of
+    the entropy of one softmax over all edges. Gains are per decision: the joint probability of thousands of edges has
+    no usable ratio. With ``entropy.detach`` the entropies lose their gradient: the predecessor's bug, for comparison.
 
     With several learners, means are over the union of their minibatches: counts are summed over the process group, and
     since DDP averages gradients, sums are scaled by the world size.
     """
+    training, over_edges = config.training, config.entropy.form == "softmax_over_edges"
     actions = make_actions(config.policy, output, batch.decisions)
     log_prob, entropy = actions.evaluate()
-    unit_entropy, recipe_entropy = entropy.units, entropy.recipe
-    if config.entropy.detach:
-        unit_entropy, recipe_entropy = unit_entropy.detach(), recipe_entropy.detach()
     value = chosen_value(output, batch.decisions)
 
-    unit_gain = _clipped(
-        log_prob.units - batch.unit_log_prob, actions.unit_advantage(batch.advantage), config.training.clip
-    )
-    recipe_gain = _clipped(log_prob.recipe - batch.recipe_log_prob, batch.recipe_advantage, config.training.clip)
+    unit_advantage = actions.unit_advantage(batch.advantage)
+    unit_gain = policy_gain(training, log_prob.units, batch.unit_log_prob, unit_advantage)
+    recipe_gain = policy_gain(training, log_prob.recipe, batch.recipe_log_prob, batch.recipe_advantage)
     counts = torch.tensor(
         [unit_gain.numel(), recipe_gain.numel(), value.numel()], dtype=torch.float64, device=value.device
     )
     if world_size > 1:
         torch.distributed.all_reduce(counts)
-    units, graphs, nodes = (counts.clamp(min=1.0) / world_size).tolist()
+    units, decisions, nodes = (counts.clamp(min=1.0) / world_size).tolist()
 
-    policy_loss = -unit_gain.sum() / units - recipe_gain.sum() / graphs
-    value_loss = (value - batch.target).square().sum() / nodes
-    edge_entropy, mean_recipe_entropy = unit_entropy.sum() / units, recipe_entropy.sum() / graphs
-    loss = (
-        policy_loss
-        + config.training.value_coefficient * value_loss
-        - entropy_coefficient * edge_entropy
-        - config.training.recipe_entropy_coefficient * mean_recipe_entropy
+    negative_gain = (
+        -training.edge_weight * unit_gain.sum() / units - training.recipe_weight * recipe_gain.sum() / decisions
     )
-    with torch.no_grad():
-        figures = {
-            "policy_loss": policy_loss.item(),
-            "value_loss": value_loss.item(),
-            "entropy_edge": edge_entropy.item(),
-            "entropy_recipe": mean_recipe_entropy.item(),
-            "entropy_softmax_over_edges": actions.entropy_softmax_over_edges().mean().item(),
-        }
+    value_loss = (value - batch.target).square().sum() / nodes
+    edge_entropy, recipe_entropy = entropy.units.sum() / units, entropy.recipe.sum() / decisions
+    with torch.set_grad_enabled(over_edges):  # of many edges, and most often only logged
+        softmax_entropy = actions.entropy_softmax_over_edges().sum() / decisions
+    bonus = softmax_entropy if over_edges else edge_entropy
+    if config.entropy.detach:
+        bonus, recipe_entropy = bonus.detach(), recipe_entropy.detach()
+    # Zero times the value loss: its parameters then have a gradient, which several learners insist on.
+    value_coefficient = 0.0 if training.algorithm == "reinforce" else training.value_coefficient
+    loss = (
+        negative_gain
+        + value_coefficient * value_loss
+        - entropy_coefficient * bonus
+        - training.recipe_entropy_coefficient * recipe_entropy
+    )
+    figures = {
+        "policy_loss": negative_gain.item(),
+        "value_loss": value_loss.item(),
+        "entropy_edge": edge_entropy.item(),
+        "entropy_recipe": recipe_entropy.item(),
+        "entropy_softmax_over_edges": softmax_entropy.item(),
+        "entropy_bonus": bonus.item(),
+    }
     return loss, figures
 
 
@@ -120,25 +127,3 @@ def chosen_value(output: PolicyOutput, decisions: DecisionBatch) -> torch.Tensor
     values = output.node_values if decisions.node is None else output.node_values.index_select(0, decisions.node)
     recipe = decisions.recipe[decisions.graphs.node_graph]
     return values.gather(1, recipe[:, None])[:, 0]
-
-
-class _Clipped(torch.autograd.Function):
-    """``min(rho A, clip(rho) A)`` for ratios rho given by their logarithms; its derivative is rho A where the first is
-    the smaller, else 0. Written out because there is one ratio for every edge."""
-
-    @staticmethod
-    def forward(ctx: Any, log_ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1.0 - clip, 1.0 + clip).mul_(advantage)
-        gain = ratio.mul_(advantage)
-        ctx.save_for_backward(gain, clipped)
-        return torch.minimum(gain, clipped)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        gain, clipped = ctx.saved_tensors
-        return torch.where(gain <= clipped, gain, 0.0).mul_(grads[0]), None, None
-
-
-def _clipped(log_ratio: torch.Tensor, advantage: torch.Tensor, clip: float) -> torch.Tensor:
-    return _Clipped.apply(log_ratio, advantage, clip)  # type: ignore[no-any-return]

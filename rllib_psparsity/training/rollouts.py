@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
-from rllib_psparsity.training.advantages import Step
+from rllib_psparsity.training.advantages import LevelOutcome, Step
 
 
 def problem_of(episode: SingleAgentEpisode, rollouts: int) -> int:
     """Number of the episode's problem, when every problem has `rollouts` episodes of consecutive numbers."""
     return int(episode.id_) // rollouts
+
+
+def outcomes_of(episode: SingleAgentEpisode) -> list[LevelOutcome]:
+    """What followed each step of an episode."""
+    return [LevelOutcome(info["credit"], info["aggregates"]) for info in episode.get_infos()[1:]]
 
 
 def by_graph(

@@ -126,6 +126,35 @@ def test_a_list_can_be_set_whole() -> None:
             ["policy.recipes=[a/b/c]"],
             "policy: recipe 'a/b/c': coarsening 'a' is not one of sa, rootnode, classical",
         ),
+        (
+            ["training.algorithm=a2c", "training.epochs=3"],
+            "training: epochs is 3, but a2c learns from an episode once, since a second pass would be off-policy; "
+            "set epochs to 1 or algorithm to ppo",
+        ),
+        (
+            ["training.algorithm=reinforce"],
+            "training: overlap is true, but reinforce learns from episodes of the newest policy, and these would be of "
+            "the one before; set overlap to false or algorithm to ppo",
+        ),
+        (
+            ["training.algorithm=sac"],
+            "training.algorithm is \"sac\", but must be one of 'ppo', 'a2c' or 'reinforce'",
+        ),
+        (["training.baseline.momentum=1"], "training.baseline.momentum is 1, but must be less than 1"),
+        (
+            ["entropy={target: 0.3, detach: true}"],
+            "entropy: target is 0.3 while detach is true, and a weight of what has no gradient reaches no target; "
+            "set target to null or detach to false",
+        ),
+        (
+            ["entropy.target=0.3", "training.entropy_coefficient=0"],
+            "training.entropy_coefficient is 0, but entropy.target 0.3 needs a weight above 0 to start from; "
+            "set it to 0.002",
+        ),
+        (
+            ["entropy.target=0.7"],
+            "entropy.target is 0.7, but a choice of two has less than ln 2 = 0.693 nats; lower it",
+        ),
         (["seed=x", "training.lr=x"], 'seed is "x", but must be a whole number (and 1 more mistake)'),
         (
             ["seed=x", "training.lr=x", "lr=3"],
@@ -158,6 +187,19 @@ def test_a_list_can_be_set_whole() -> None:
 )
 def test_refused_overrides(overrides: list[str], sentence: str) -> None:
     assert refused_override(*overrides) == sentence
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.algorithm=reinforce", "training.epochs=1", "training.overlap=false"],
+        ["training.epochs=3"],
+        ["entropy={target: 3.0, form: softmax_over_edges}"],
+        ["entropy.target=3.0", "policy.action=top_k"],
+    ],
+)
+def test_settings_that_go_together_are_taken(overrides: list[str]) -> None:
+    load_config(None, None, overrides)
 
 
 def test_a_long_value_is_shown_short() -> None:

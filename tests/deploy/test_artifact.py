@@ -53,6 +53,26 @@ def test_round_trip_is_exact(saved):
     assert all(map(np.array_equal, before.edge_logits(chosen), after.edge_logits(chosen)))
 
 
+def test_the_prior_is_part_of_the_policy_and_older_policies_have_one(tmp_path):
+    graph, decided = random_graph(0), {}
+    for prior in (True, False):
+        torch.manual_seed(0)
+        policy = SparsifierPolicy(CONFIG.model_copy(update={"prior": prior}))
+        directory = tmp_path / f"prior {prior}"
+        save_policy(policy, Limits(), directory, "")
+        logits = load_policy(directory).inference.logits([graph]).edge_logits(np.array([0]))[0]
+        assert np.array_equal(logits, inference_of(policy).logits([graph]).edge_logits(np.array([0]))[0])
+        decided[prior] = logits
+    assert np.abs(decided[True] - decided[False]).max() > 1.0
+    manifest = tmp_path / "prior True" / "policy.json"
+    content = json.loads(manifest.read_text())
+    assert content["policy"].pop("prior") is True
+    manifest.write_text(json.dumps(content))
+    older = load_policy(manifest.parent)
+    assert older.config.prior
+    assert np.array_equal(older.inference.logits([graph]).edge_logits(np.array([0]))[0], decided[True])
+
+
 def test_other_backbones_load_through_torch(tmp_path):
     torch.manual_seed(0)
     policy = SparsifierPolicy(PolicyConfig(backbone="gin", width=8, layers=1))

@@ -41,6 +41,8 @@ def tiny_config(*overrides: str) -> Config:
             "training.recipe_entropy_coefficient=0.02",
             "training.gamma=1.0",
             "training.lambda=0.7",
+            "training.edge_weight=1.0",
+            "training.recipe_weight=1.0",
             "training.clip=0.2",
             "training.value_coefficient=0.5",
             "training.node_credit=true",

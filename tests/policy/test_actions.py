@@ -138,6 +138,40 @@ def test_entropy_over_edges_equals_plain_python():
     assert found[2].item() == pytest.approx(math.log(20), abs=1e-5)
 
 
+@pytest.mark.parametrize("action", ["edges", "top_k"])
+def test_entropy_over_edges_has_the_gradient_of_its_formula(action):
+    """Of z and p = softmax(z): dH/dz_e = -p_e (ln p_e + H); and what a top-k draw took plays no part."""
+    graphs = [CYCLE_GRAPH, random_graph(1, nodes=2, edges=0), random_graph(2)]
+    batch = GraphBatch.from_graphs(graphs)
+    logits = torch.randn((len(batch.edge_graph), 1), requires_grad=True)
+    output = PolicyOutput(logits, torch.zeros((3, 1)), None)
+    config = PolicyConfig(action=action, k=2)
+    drawn = sample(config, TorchLogits(output, graphs), [np.random.default_rng(k) for k in range(3)]).decisions
+    actions = make_actions(config, output, DecisionBatch.from_decisions(drawn, batch))
+    (found,) = torch.autograd.grad(actions.entropy_softmax_over_edges().sum(), logits)
+    expected = []
+    for part in logits.detach()[:, 0].double().split(batch.num_edges.tolist()):
+        p = part.softmax(0)
+        expected.append(-p * (p.log() - (p * p.log()).sum()))
+    torch.testing.assert_close(found[:, 0].double(), torch.cat(expected), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("action", ["edges", "top_k"])
+def test_a_menu_of_one_leaves_no_choice_and_no_entropy(action):
+    graphs = [CYCLE_GRAPH, random_graph(2)]
+    batch = GraphBatch.from_graphs(graphs)
+    edge_logits, recipe_logits = torch.randn((len(batch.edge_graph), 1)), torch.randn((2, 1), requires_grad=True)
+    output = PolicyOutput(edge_logits, recipe_logits, None)
+    config = PolicyConfig(action=action, k=2, recipes=("sa/jacobi/symmetric",))
+    choice = sample(config, TorchLogits(output, graphs), [np.random.default_rng(k) for k in range(2)])
+    assert [decision.recipe for decision in choice.decisions] == [0, 0] and not choice.recipe_log_prob().any()
+    log_prob, entropy = make_actions(config, output, DecisionBatch.from_decisions(choice.decisions, batch)).evaluate()
+    assert not log_prob.recipe.any() and not entropy.recipe.any()
+    (log_prob.recipe * torch.tensor([3.0, -2.0]) + entropy.recipe).sum().backward()
+    assert not recipe_logits.grad.any()
+    assert entropy.units.min() >= 0 and entropy.units.max() > 0
+
+
 def test_decisions_that_do_not_fit_are_refused():
     output, batch = cycle_output()
     with pytest.raises(

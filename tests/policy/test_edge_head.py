@@ -38,6 +38,24 @@ def test_logits_and_gradients_equal_those_by_torch():
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.abs().max().item())
 
 
+def test_without_the_prior_the_logits_are_the_networks_alone():
+    torch.manual_seed(0)
+    policy = SparsifierPolicy(PolicyConfig(prior=False))
+    with torch.no_grad():
+        policy.prior.raw_steepness += 1.5
+        policy.edge_head.out.weight *= 10.0
+    batch = GraphBatch.from_graphs([random_graph(0), random_graph(1)])
+    head, prior = policy.edge_head, policy.prior
+    h = torch.randn((len(batch.node_graph), policy.config.width))
+    found = head(h, batch, prior, policy.temperature)
+    torch.testing.assert_close(found, head._own_logits(h, batch) / policy.temperature, rtol=1e-5, atol=1e-5)
+    assert not prior(batch.edge_features).any() and prior.initial(batch.edge_features).abs().max() > 1.0
+    found.square().sum().backward()
+    assert head.out.weight.grad is not None and head.out.weight.grad.any()
+    for parameter in prior.parameters():  # several learners wait for every gradient
+        assert parameter.grad is not None and not parameter.grad.any()
+
+
 def test_no_edges_give_no_logits_and_no_gradient():
     policy = SparsifierPolicy(PolicyConfig())
     graph: LevelGraph = random_graph(1, nodes=3, edges=0)

@@ -67,6 +67,8 @@ def _compare(policy: SparsifierPolicy, inference: Inference, graphs: list[LevelG
         {"width": 7, "layers": 2, "recipes": ("classical/direct/classical", "sa/jacobi/symmetric")},
         {"width": 33, "layers": 1, "separate_value_trunk": False},
         {"backbone": "gin", "width": 8},
+        {"prior": False, "recipes": ("sa/jacobi/symmetric",)},
+        {"prior": False, "backbone": "gat", "width": 8},
     ],
 )
 def test_logits_equal_those_of_the_network(settings):

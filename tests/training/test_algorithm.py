@@ -42,23 +42,40 @@ def equal(a, b) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("overlap", [False, True])
-def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overlap):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("training.overlap=false",),
+        ("training.overlap=true",),
+        (
+            "training.overlap=false",
+            "training.algorithm=reinforce",
+            "training.epochs=1",
+            "training.baseline.warm_up=9",
+            "entropy={form: softmax_over_edges, target: 4.0, rate: 0.5}",
+            "policy.action=top_k",
+            "policy.prior=false",
+            "policy.recipes=[sa/jacobi/evolution]",
+        ),
+    ],
+    ids=["ppo", "overlap", "reinforce"],
+)
+def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overrides):
     config = tiny_config(
         "seed=3",
-        f"training.overlap={str(overlap).lower()}",
         "training.rollouts_per_problem=4",
         "training.lr_factor=0.8",
         "training.minibatch_graphs=5",
         "reward.normalise=true",
         "policy.temperature={initial: 1.0, factor: 0.9, floor: 0.5}",
         "problems.curriculum={enabled: true, step: 0.25, improvement: 100.0, patience: 1}",
+        *overrides,
     )
     unbroken = build(config)
     expected, results = train(unbroken, 4)
     assert [result[EPISODES]["difficulty"] for result in results] == [0.0, 0.25, 0.5, 0.75]
     # With overlap an iteration's episodes are those of the policy, and the temperature, of an update before.
-    temperatures = [1.0, 1.0, 0.9, 0.81] if overlap else [1.0, 0.9, 0.81, 0.729]
+    temperatures = [1.0, 1.0, 0.9, 0.81] if config.training.overlap else [1.0, 0.9, 0.81, 0.729]
     assert [row["temperature"] for row in expected] == pytest.approx(temperatures)
     assert [row["learning_rate"] for row in expected] == pytest.approx([3e-3 * 0.8**k for k in range(4)])
     assert expected[0]["reward_mean"] != expected[2]["reward_mean"]
@@ -81,6 +98,14 @@ def test_four_iterations_are_two_and_a_resume_and_two(build, tmp_path, overlap):
                 assert ours[metric.name] == theirs[metric.name], (ours["iteration"], metric.name)
     assert equal(weights(second), weights(unbroken))
     assert second.reward_normaliser.get_state() == unbroken.reward_normaliser.get_state()
+    for algorithm in (unbroken, second):
+        assert (algorithm.baseline is not None) == (len(overrides) > 1)
+    if second.baseline is not None:
+        assert second.baseline.get_state() == unbroken.baseline.get_state()
+        assert second.baseline.get_state()["levels"][0]["updates"] == 24
+        coefficients = [row["entropy_coefficient"] for row in rows]
+        assert len(set(coefficients)) == 4 and coefficients[0] == pytest.approx(0.02, rel=0.5)
+        assert all(row["entropy_recipe"] == 0.0 for row in rows)
     assert second.curriculum.get_state() == unbroken.curriculum.get_state()
     assert second.episodes_started == unbroken.episodes_started == 24
 
@@ -198,6 +223,7 @@ def test_failed_set_ups_are_counted_and_training_goes_on(build):
         ("policy.action=top_k", "policy.k=2"),
         ("policy.backbone=gat", "policy.separate_value_trunk=false"),
         ("reward.name=energy_reduction", "training.node_credit=false"),
+        ("training.algorithm=a2c", "training.epochs=1", "training.normalise_advantages=false", "policy.prior=false"),
         ("problems.families=[{family: elasticity, size: [7, 9]}]", "reward.name=hybrid", "reward.shaping=false"),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -57,21 +60,26 @@ def connected(config, episodes):
 def by_hand(config, network, episodes):
     """(G, G - Q of the chosen recipe, rewards to go, mean of V) of every step, one graph at a time."""
     gamma = config.training.gamma
+    outcomes_of = [[LevelOutcome(i["credit"], i["aggregates"]) for i in e.get_infos()[1:]] for e in episodes]
+    returns = [hierarchical_returns(outcomes, None, gamma, 1.0) for outcomes in outcomes_of]
+    pooled = np.concatenate([G for of_episode in returns for G in of_episode])
+    mean, std = pooled.mean(), pooled.std()  # where the network's values count from
     out = []
-    for episode in episodes:
+    for episode, outcomes in zip(episodes, outcomes_of, strict=True):
         V, Q = [], []
         for step in range(len(episode)):
             with torch.no_grad():
                 output = network(GraphBatch.from_graphs([episode.get_observations(step)]), with_value=True)
             chances = output.recipe_logits[0].softmax(0).numpy()
-            values = output.node_values.numpy()
+            values = mean + std * output.node_values.numpy()
             V.append(np.array([sum(c * q for c, q in zip(chances, row, strict=True)) for row in values]))
             Q.append(values[:, episode.get_actions(step).recipe])
-        outcomes = [LevelOutcome(info["credit"], info["aggregates"]) for info in episode.get_infos()[1:]]
         returns = hierarchical_returns(outcomes, V, gamma, config.training.lambda_)
         rewards = episode.get_rewards()
         to_go = [sum(gamma ** (t - s) * rewards[t] for t in range(s, len(rewards))) for s in range(len(rewards))]
-        out += [(G, G - q, rest, v.mean()) for G, v, q, rest in zip(returns, V, Q, to_go, strict=True)]
+        out += [
+            (G, (G - mean) / std, G - q, rest, v.mean()) for G, v, q, rest in zip(returns, V, Q, to_go, strict=True)
+        ]
     return out
 
 
@@ -85,18 +93,28 @@ def test_advantages_are_normalised_over_the_batch(sampled):
     assert abs(recipes.mean()) < 1e-5 and recipes.std() == pytest.approx(1.0, abs=1e-4)
 
     expected = by_hand(config, network, episodes)
-    residuals = np.concatenate([residual for _, residual, _, _ in expected])
-    targets = np.concatenate([G for G, _, _, _ in expected])
-    merits = np.array([rest - value for _, _, rest, value in expected])  # nobody else had the same problem
-    for step, merit, (G, residual, rest, _) in zip(steps, merits, expected, strict=True):
-        assert step.target == pytest.approx(G, abs=1e-5) and step.target.dtype == np.float32
+    residuals = np.concatenate([residual for _, _, residual, _, _ in expected])
+    returns = np.concatenate([G for G, *_ in expected])
+    merits = np.array([rest - value for *_, rest, value in expected])  # nobody else had the same problem
+    for step, merit, (_, target, residual, rest, _) in zip(steps, merits, expected, strict=True):
+        assert step.target == pytest.approx(target, abs=1e-4) and step.target.dtype == np.float32
         assert step.reward_to_go == pytest.approx(rest, abs=1e-5)
         assert step.advantage == pytest.approx((residual - residuals.mean()) / residuals.std(), abs=1e-4)
         assert step.recipe_advantage == pytest.approx((merit - merits.mean()) / merits.std(), abs=1e-4)
-    assert figures["explained_variance"] == pytest.approx(1.0 - residuals.var() / targets.var(), abs=1e-4)
+    assert figures["explained_variance"] == pytest.approx(1.0 - residuals.var() / returns.var(), abs=1e-4)
     assert abs(figures["explained_variance"]) > 0.01, "values too small to tell"
     assert figures["advantage_std"] == pytest.approx(residuals.std(), rel=1e-4)
     assert figures["recipe_advantage_std"] == pytest.approx(merits.std(), rel=1e-4)
+
+
+def test_advantages_can_be_left_as_they_are(sampled):
+    config, network, episodes = sampled
+    plain = config.model_copy(update={"training": config.training.model_copy(update={"normalise_advantages": False})})
+    steps, figures = connected(plain, episodes)
+    for step, (_, _, residual, rest, value) in zip(steps, by_hand(config, network, episodes), strict=True):
+        assert step.advantage == pytest.approx(residual, abs=1e-4) and step.advantage.dtype == np.float32
+        assert step.recipe_advantage == pytest.approx(rest - value, abs=1e-4)
+    assert figures == connected(config, episodes)[1]
 
 
 def test_recipes_are_compared_with_those_of_the_same_problem():
@@ -109,8 +127,8 @@ def test_recipes_are_compared_with_those_of_the_same_problem():
     expected = by_hand(config, untrained_network(config), episodes)
     where = [(index // 3, level) for index, e in zip(indices, episodes, strict=True) for level in range(len(e))]
     merits = []
-    for k, (_, _, rest, value) in enumerate(expected):
-        others = [expected[n][2] for n in range(len(where)) if n != k and where[n] == where[k]]
+    for k, (*_, rest, value) in enumerate(expected):
+        others = [expected[n][3] for n in range(len(where)) if n != k and where[n] == where[k]]
         merits.append(rest - (sum(others) / len(others) if others else value))
     merits = np.array(merits)
     actual = np.array([step.recipe_advantage for step in steps])
@@ -150,14 +168,19 @@ def test_steps_are_those_of_the_episodes(sampled):
 def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch):
     config, _, episodes = sampled
     whole, figures = connected(config, episodes)
-    halves = (episodes[:2], episodes[2:])
-    sums: list[torch.Tensor] = []
+    barrier = threading.Barrier(2)
+    shared: dict[int, torch.Tensor] = {}
+
+    def all_reduce(tensor: torch.Tensor) -> None:
+        shared[threading.get_ident()] = tensor.clone()
+        barrier.wait(timeout=60)
+        tensor.copy_(sum(shared.values()))
+        barrier.wait(timeout=60)
+
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: sums.append(tensor.clone()))
-    for half in halves:
-        connected(config, half)
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.copy_(sums[0] + sums[1]))
-    parts = [connected(config, half) for half in halves]
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    with ThreadPoolExecutor(2) as learners:
+        parts = list(learners.map(lambda half: connected(config, half), (episodes[:2], episodes[2:])))
     for step, expected in zip([*parts[0][0], *parts[1][0]], whole, strict=True):
         assert step.advantage == pytest.approx(expected.advantage, abs=1e-4)
         assert step.recipe_advantage == pytest.approx(expected.recipe_advantage, abs=1e-4)

@@ -2,148 +2,188 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from rllib_psparsity.policy.batch import GraphBatch
-from rllib_psparsity.training.loss import StepBatch, _clipped, ppo_loss
+from rllib_psparsity.training.clipped_ratio import clipped_gain
+from rllib_psparsity.training.loss import StepBatch, policy_loss
 from tests.environment.tiny import tiny_config
 from tests.training.steps import network_of, random_steps
 
 ACTIONS = pytest.mark.parametrize("action", ["edges", "top_k"])
+ALGORITHMS = pytest.mark.parametrize("algorithm", ["ppo", "a2c", "reinforce"])
+FORMS = pytest.mark.parametrize("form", ["per_decision", "softmax_over_edges"])
 
 
 def of_action(action: str, *overrides: str):
-    return tiny_config(f"policy.action={action}", "policy.k=3", *overrides)
+    return tiny_config(f"policy.action={action}", "policy.k=3", "training.epochs=1", *overrides)
 
 
-def softmax(logits: list[float]) -> list[float]:
-    largest = max(logits)
-    weights = [math.exp(x - largest) for x in logits]
-    return [w / sum(weights) for w in weights]
-
-
-def entropy_of(p: list[float]) -> float:
-    return -sum(x * math.log(x) for x in p if x > 0)
+def entropy_of(p: torch.Tensor) -> torch.Tensor:
+    return -(p * p.log()).sum()
 
 
 def edge_units(step, logits):
     """(log-probability, entropy, advantage) of every edge."""
     for edge, (i, j) in enumerate(step.graph.edge_index.T):
-        p = 1.0 / (1.0 + math.exp(-logits[edge]))
+        p = 1.0 / (1.0 + torch.exp(-logits[edge]))
         chosen = p if step.decision.edge_is_strong[edge] else 1.0 - p
-        yield math.log(chosen), entropy_of([p, 1.0 - p]), (step.advantage[i] + step.advantage[j]) / 2.0
+        yield chosen.log(), entropy_of(torch.stack([p, 1.0 - p])), (step.advantage[i] + step.advantage[j]) / 2.0
 
 
 def row_units(step, logits):
     """The same of every row: its draws without replacement, one after the other."""
     for row in range(step.graph.num_nodes):
         left = [e for e in range(step.graph.num_edges) if row in step.graph.edge_index[:, e]]
-        log_prob = entropy = 0.0
+        log_prob, entropy = torch.zeros(2, dtype=torch.float64)
         for pick in step.decision.row_picks[row]:
             if pick < 0:
                 continue
-            p = softmax([logits[e] for e in left])
-            log_prob += math.log(p[left.index(pick)])
-            entropy += entropy_of(p)
+            p = logits[left].softmax(0)
+            log_prob = log_prob + p[left.index(pick)].log()
+            entropy = entropy + entropy_of(p)
             left.remove(pick)
         yield log_prob, entropy, step.advantage[row]
 
 
-def clipped(log_ratio: float, advantage: float, clip: float) -> float:
-    ratio = math.exp(log_ratio)
-    return min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+def gain(training, log_prob, old, advantage: float) -> torch.Tensor:
+    if training.algorithm != "ppo":
+        return log_prob * float(advantage)
+    ratio = (log_prob - float(old)).exp()
+    return torch.minimum(ratio * float(advantage), ratio.clamp(1 - training.clip, 1 + training.clip) * float(advantage))
 
 
-def reference(config, network, steps, coefficient) -> tuple[float, dict[str, float]]:
+def reference(config, network, steps, coefficient) -> tuple[torch.Tensor, dict[str, float]]:
+    """Loss with gradient, and figures, decision by decision in double precision."""
     training = config.training
     unit_gains, unit_entropies, recipe_gains, recipe_entropies, errors, softmaxes = [], [], [], [], [], []
     for step in steps:
-        with torch.no_grad():
-            output = network(GraphBatch.from_graphs([step.graph]), with_value=True)
+        output = network(GraphBatch.from_graphs([step.graph]), with_value=True)
         recipe = step.decision.recipe
-        logits = output.edge_logits[:, recipe].double().tolist()
+        logits = output.edge_logits[:, recipe].double()
         units = edge_units(step, logits) if config.policy.action == "edges" else row_units(step, logits)
         for old, (log_prob, entropy, advantage) in zip(step.unit_log_prob, units, strict=True):
-            unit_gains.append(clipped(log_prob - old, advantage, training.clip))
+            unit_gains.append(gain(training, log_prob, old, advantage))
             unit_entropies.append(entropy)
-        chances = softmax(output.recipe_logits[0].double().tolist())
-        recipe_gains.append(
-            clipped(math.log(chances[recipe]) - step.recipe_log_prob, step.recipe_advantage, training.clip)
-        )
+        chances = output.recipe_logits[0].double().softmax(0)
+        recipe_gains.append(gain(training, chances[recipe].log(), step.recipe_log_prob, step.recipe_advantage))
         recipe_entropies.append(entropy_of(chances))
-        values = output.node_values[:, recipe].tolist()
-        errors += [(v - g) ** 2 for v, g in zip(values, step.target, strict=True)]
-        softmaxes.append(entropy_of(softmax(logits)) if logits else 0.0)
+        errors += [
+            (v - float(g)) ** 2 for v, g in zip(output.node_values[:, recipe].double(), step.target, strict=True)
+        ]
+        softmaxes.append(entropy_of(logits.softmax(0)))
 
     def mean(values):
-        return sum(values) / len(values)
+        return torch.stack(values).mean()
 
-    policy_loss = -mean(unit_gains) - mean(recipe_gains)
-    loss = (
-        policy_loss
-        + training.value_coefficient * mean(errors)
-        - coefficient * mean(unit_entropies)
-        - training.recipe_entropy_coefficient * mean(recipe_entropies)
-    )
-    return loss, {
-        "policy_loss": policy_loss,
+    policy = -training.edge_weight * mean(unit_gains) - training.recipe_weight * mean(recipe_gains)
+    loss = policy - training.recipe_entropy_coefficient * mean(recipe_entropies)
+    if training.algorithm != "reinforce":
+        loss = loss + training.value_coefficient * mean(errors)
+    bonus = mean(unit_entropies if config.entropy.form == "per_decision" else softmaxes)
+    figures = {
+        "policy_loss": policy,
         "value_loss": mean(errors),
         "entropy_edge": mean(unit_entropies),
         "entropy_recipe": mean(recipe_entropies),
         "entropy_softmax_over_edges": mean(softmaxes),
+        "entropy_bonus": bonus,
     }
+    return loss - coefficient * bonus, {name: figure.item() for name, figure in figures.items()}
 
 
 def loss_of(config, network, steps, coefficient, **kwargs):
     batch = StepBatch.from_steps([[step] for step in steps])
-    return ppo_loss(network(batch.graphs, with_value=True), batch, config, coefficient, **kwargs)
+    return policy_loss(network(batch.graphs, with_value=True), batch, config, coefficient, **kwargs)
+
+
+def gradient_of(network, loss: torch.Tensor) -> torch.Tensor:
+    network.zero_grad()
+    loss.backward()
+    return torch.cat(
+        [torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in network.parameters()]
+    )
 
 
 def gradient(config, network, steps, coefficient, **kwargs) -> torch.Tensor:
-    network.zero_grad()
-    loss_of(config, network, steps, coefficient, **kwargs)[0].backward()
-    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    return gradient_of(network, loss_of(config, network, steps, coefficient, **kwargs)[0])
 
 
 @ACTIONS
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_loss_edge_by_edge(action, temperature):
+@ALGORITHMS
+@FORMS
+def test_loss_and_gradient_decision_by_decision(action, algorithm, form):
     config = of_action(
         action,
+        f"training.algorithm={algorithm}",
+        f"entropy.form={form}",
         "training.recipe_entropy_coefficient=0.3",
         "training.value_coefficient=0.7",
-        f"policy.temperature.initial={temperature}",
+        "training.edge_weight=3.0",
+        "training.recipe_weight=0.6",
+        "policy.temperature.initial=0.7",
     )
     network = network_of(config)
-    for seed in range(3):
-        steps = random_steps(config, network, seed)
-        loss, figures = loss_of(config, network, steps, 0.2)
-        expected, expected_figures = reference(config, network, steps, 0.2)
-        assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
-        assert figures == pytest.approx(expected_figures, rel=1e-5, abs=1e-6)
+    steps = random_steps(config, network, 1)
+    loss, figures = loss_of(config, network, steps, 0.2)
+    expected, expected_figures = reference(config, network, steps, 0.2)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-6)
+    assert figures == pytest.approx(expected_figures, rel=1e-5, abs=1e-6)
+    found, slow = gradient_of(network, loss), gradient_of(network, expected)
+    torch.testing.assert_close(found, slow, rtol=1e-3, atol=1e-5 * slow.abs().max().item())
 
 
 @ACTIONS
-def test_entropies_have_a_gradient_and_detached_ones_have_exactly_none(action):
-    def gradients(config):
+def test_reinforce_leaves_the_value_head_alone_without_cutting_it_off(action):
+    config = of_action(action, "training.algorithm=reinforce")
+    network = network_of(config)
+    loss_of(config, network, random_steps(config, network), 0.02)[0].backward()
+    norms = {
+        part: sum(float(p.grad.norm()) for p in parameters) for part, parameters in network.parameter_groups().items()
+    }
+    assert norms.pop("value_head") == 0.0 and min(norms.values()) > 0.0
+    assert all(p.grad is not None for p in network.parameters()), "several learners wait for every gradient"
+
+
+@ACTIONS
+def test_a2c_has_the_gradient_of_the_first_update_of_ppo(action):
+    """At a ratio of one, whose derivative is that of the log-probability."""
+    ppo, a2c = (of_action(action, f"training.algorithm={name}") for name in ("ppo", "a2c"))
+    network = network_of(ppo)
+    steps = random_steps(ppo, network, spread=0.0)
+    expected = gradient(ppo, network, steps, 0.02)
+    torch.testing.assert_close(gradient(a2c, network, steps, 0.02), expected, rtol=1e-4, atol=1e-6)
+    for step in steps:
+        step.unit_log_prob = step.unit_log_prob - 0.1
+    later = gradient(ppo, network, steps, 0.02)
+    assert (later - expected).norm() > 0.01 * expected.norm(), "no ratio is in the gradient"
+    torch.testing.assert_close(gradient(a2c, network, steps, 0.02), expected, rtol=1e-4, atol=1e-6)
+
+
+@ACTIONS
+@ALGORITHMS
+@FORMS
+def test_entropies_have_a_gradient_and_detached_ones_have_exactly_none(action, algorithm, form):
+    kind = (f"training.algorithm={algorithm}", f"entropy.form={form}")
+
+    def gradients(*overrides):
+        config = of_action(action, *kind, *overrides)
         network = network_of(config)
         steps = random_steps(config, network)
         return [gradient(config, network, steps, c) for c in (0.0, 0.02, 1.0)]
 
     for entropy_of_recipes in ("0.0", "0.5"):
         weight = f"training.recipe_entropy_coefficient={entropy_of_recipes}"
-        live = gradients(of_action(action, weight))
+        live = gradients(weight)
         assert not torch.allclose(live[0], live[1]) and not torch.allclose(live[1], live[2])
         # Linear in the coefficient: the step from 0 to 1 is fifty times that from 0 to 0.02.
         assert torch.allclose((live[1] - live[0]) * 50, live[2] - live[0], atol=1e-4)
-        detached = gradients(of_action(action, weight, "entropy.detach=true"))
+        detached = gradients(weight, "entropy.detach=true")
         assert torch.equal(detached[0], detached[1]) and torch.equal(detached[1], detached[2])
-    none = gradients(of_action(action, "entropy.detach=true", "training.recipe_entropy_coefficient=0.0"))
+    none = gradients("entropy.detach=true", "training.recipe_entropy_coefficient=0.0")
     assert torch.equal(none[0], detached[0]), "the recipe's entropy has a gradient although it is detached"
-    assert torch.allclose(none[0], gradients(of_action(action, "training.recipe_entropy_coefficient=0.0"))[0])
+    assert torch.allclose(none[0], gradients("training.recipe_entropy_coefficient=0.0")[0])
 
 
 @ACTIONS
@@ -182,8 +222,10 @@ def test_a_ratio_beyond_the_clip_has_no_gradient(action, better):
 
 
 @ACTIONS
-def test_two_learners_have_the_gradient_of_the_union(monkeypatch, action):
-    config = of_action(action)
+@ALGORITHMS
+@FORMS
+def test_two_learners_have_the_gradient_of_the_union(monkeypatch, action, algorithm, form):
+    config = of_action(action, f"training.algorithm={algorithm}", f"entropy.form={form}")
     network = network_of(config)
     steps = [*random_steps(config, network, 1), *random_steps(config, network, 2)]
     halves = (steps[:3], steps[3:])  # of quite different numbers of nodes
@@ -202,7 +244,7 @@ def test_two_learners_have_the_gradient_of_the_union(monkeypatch, action):
     assert (naive - whole).norm() > 0.05 * whole.norm(), "the halves are too alike for this test to fail"
     figures = [loss_of(config, network, half, 0.02, world_size=2)[1] for half in halves]
     _, expected = loss_of(config, network, steps, 0.02)
-    for name in ("policy_loss", "value_loss", "entropy_edge", "entropy_recipe"):
+    for name in expected:
         assert sum(part[name] for part in figures) / 2 == pytest.approx(expected[name], rel=1e-5)
 
 
@@ -218,7 +260,7 @@ def test_steps_on_one_graph_give_the_loss_and_gradient_of_steps_on_copies(action
         network.zero_grad()
         batch = StepBatch.from_steps(groups)
         assert batch.graphs.num_graphs == len(groups)
-        loss, figures = ppo_loss(network(batch.graphs, with_value=True), batch, config, 0.02)
+        loss, figures = policy_loss(network(batch.graphs, with_value=True), batch, config, 0.02)
         loss.backward()
         results.append((figures, torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])))
     assert results[0][0] == pytest.approx(results[1][0], rel=1e-5)
@@ -229,4 +271,4 @@ def test_the_clipped_objective_has_the_gradient_of_its_formula():
     generator = torch.Generator().manual_seed(0)
     log_ratio = torch.randn(40, dtype=torch.float64, generator=generator).requires_grad_()
     advantage = torch.randn(40, dtype=torch.float64, generator=generator)
-    assert torch.autograd.gradcheck(lambda x: _clipped(x, advantage, 0.2), log_ratio)
+    assert torch.autograd.gradcheck(lambda x: clipped_gain(x, advantage, 0.2), log_ratio)

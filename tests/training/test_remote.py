@@ -175,9 +175,23 @@ def test_sampling_gives_up_when_nobody_answers(monkeypatch):
     assert len(attempts) >= 2
 
 
-def test_two_learners_update_as_one(build):
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        (
+            "training.algorithm=reinforce",
+            "training.baseline.warm_up=2",
+            "entropy={form: softmax_over_edges, target: 0.5, rate: 1.0}",
+            "policy.prior=false",
+            "policy.recipes=[sa/jacobi/evolution]",
+        ),
+    ],
+    ids=["ppo", "reinforce"],
+)
+def test_two_learners_update_as_one(build, overrides):
     """Every episode is one step here, so a minibatch is all of a shard, and the union of both is all of the batch."""
-    common = ("seed=2", "environment.max_levels=2", "training.epochs=1", "training.rollouts_per_problem=3")
+    common = ("seed=2", "environment.max_levels=2", "training.epochs=1", "training.rollouts_per_problem=3", *overrides)
     one = build(tiny_config(*common, "training.minibatch_graphs=6"))
     two = build(tiny_config(*common, "training.minibatch_graphs=3", "learner.count=2"))
     sizes = []
@@ -194,10 +208,12 @@ def test_two_learners_update_as_one(build):
     assert sizes and sizes[0][0] != sizes[0][1]
     assert all(np.isfinite(value) for value in row.values())
     for name, value in timeless(expected).items():
-        if name != "entropy_softmax_over_edges":  # a mean over graphs by learner, and they have as many here
-            assert row[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+        assert row[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
     theirs, ours = (algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID] for algorithm in (one, two))
     for name, value in theirs.items():
         assert np.asarray(ours[name]) == pytest.approx(np.asarray(value), abs=2e-4), name
     more = metrics_row(two.train(), row, 1.0)
+    again = metrics_row(one.train(), expected, 1.0)
+    assert more["entropy_coefficient"] == pytest.approx(again["entropy_coefficient"], rel=1e-4)
+    assert (more["entropy_coefficient"] < 0.02) == bool(overrides)
     assert all(np.isfinite(value) for value in more.values()) and more["episodes"] == 12
