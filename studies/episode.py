@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from pyamg import MultilevelSolver
@@ -20,7 +21,9 @@ from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.problems.problem import Problem
 
 MENU = tuple(
-    Recipe(coarsening, prolongation, "evolution") for coarsening, names in PROLONGATIONS.items() for prolongation in names
+    Recipe(coarsening, prolongation, "evolution")
+    for coarsening, names in PROLONGATIONS.items()
+    for prolongation in names
 )
 """Every construction of a prolongator, once; the measure of a recipe only says where a prior starts."""
 SPLITS = ("training", "heldout")
@@ -75,7 +78,7 @@ class Episodes:
             solver = method.build(start.problem.A, start.problem.B)
             hierarchy = Hierarchy(_levels(solver, start, limits.max_levels))
             nodes = [level.num_nodes for level in hierarchy.levels]
-            stalled = any(coarse > limits.stall_ratio * fine for fine, coarse in zip(nodes, nodes[1:], strict=False))
+            stalled = any(coarse > limits.stall_ratio * fine for fine, coarse in pairwise(nodes))
             if stalled or hierarchy.operator_complexity > limits.max_operator_complexity:
                 raise SetupFailure("outside the environment's limits")
             with np.errstate(all="ignore"):
@@ -101,7 +104,9 @@ def _outcome(reward: float, hierarchy: Hierarchy) -> Outcome:
 
 def _levels(solver: MultilevelSolver, start: Start, count: int) -> list[Level]:
     """PyAMG's first `count` levels; the finest is the problem's own."""
-    levels = [Level(_plain(level.A), np.ones((level.A.shape[0], 1)), number) for number, level in enumerate(solver.levels)]
+    levels = [
+        Level(_plain(level.A), np.ones((level.A.shape[0], 1)), number) for number, level in enumerate(solver.levels)
+    ]
     levels[0].A, levels[0].B = start.problem.A, start.problem.B
     levels = levels[:count]
     for level, source in zip(levels[:-1], solver.levels, strict=False):

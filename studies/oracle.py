@@ -1,6 +1,6 @@
 """How far a reward can be driven on one problem: a long pattern search over edges and recipes.
 
-    python -m studies.oracle --variation B --reward energy_reduction --space document [--problems 4] [--evaluations 2000]
+    python -m studies.oracle --variation B --reward energy_reduction --space document --problems 4
 
 A search has three parts. A sixth of the evaluations tries rules: every textbook measure at several thresholds and every
 set of stencil directions, with every recipe, the same on all levels. A sixth changes one level of the best at a time:
@@ -101,7 +101,9 @@ class Search:
         return outcome.reward
 
 
-def search(episodes: Episodes, index: int, space: Space, evaluations: int, rng: np.random.Generator) -> tuple[Search, float]:
+def search(
+    episodes: Episodes, index: int, space: Space, evaluations: int, rng: np.random.Generator
+) -> tuple[Search, float]:
     """Drive the reward on training problem `index` as high as it goes; the search, and what the rules alone reached."""
     run = Search(lambda plan: episodes.run(index, decide_by(plan, space)), evaluations)
     graphs = _graphs(episodes, index, (LevelPlan(space.recipes[0]),), space)

@@ -115,7 +115,7 @@ def patch(graph: LevelGraph, rng: np.random.Generator) -> np.ndarray:
     if kind == "ball":
         return every[of_class & _ball(graph, int(rng.integers(graph.num_nodes)), int(rng.integers(1, 7)))[first]]
     if kind == "stripes":
-        side = max(int(round(graph.num_nodes**0.5)), 1)
+        side = max(round(graph.num_nodes**0.5), 1)
         period = int(rng.integers(2, 7))
         line = int(rng.integers(3)) * (first // side) + int(rng.integers(3)) * (first % side)
         return every[of_class & (line % period == rng.integers(period))]
