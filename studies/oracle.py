@@ -3,10 +3,10 @@
     python -m studies.oracle --variation B --reward energy_reduction --space document --problems 4
 
 A search has three parts. A sixth of the evaluations tries rules: every textbook measure at several thresholds and every
-set of stencil directions, with every recipe, the same on all levels. A sixth changes one level of the best at a time:
-recipe, measure, threshold, directions. The rest changes patches of edges (`plan.patch`) level by level from the finest,
-the levels below following their rules, and keeps what is no worse; annealing at any temperature found less in as many
-evaluations. It is a lower bound of what is possible, nothing more.
+set of stencil directions, one of them halved, with every recipe, the same on all levels. A sixth changes one level of
+the best at a time: recipe, measure, threshold, directions. The rest changes patches of edges (`plan.patch`) level by
+level from the finest, the levels below following their rules, and keeps what is no worse; annealing at any temperature
+found less in as many evaluations. It is a lower bound of what is possible, nothing more.
 
 One row a problem in ``results/oracle/VARIATION-REWARD-SPACE.parquet``, with PyAMG's default, the best of the portfolio
 and the prior alone on the same problem beside it. Problems that the file has already, searched as long, are kept.
@@ -152,15 +152,16 @@ def _climb(run: Search, graph: LevelGraph, level: int, space: Space, until: floa
 
 
 def _rules(graph: LevelGraph, space: Space) -> list[LevelPlan]:
-    """Every measure at every threshold, and every proper set of weak directions, with every recipe."""
+    """Every measure at every threshold, and directions weak, halved or strong, with every recipe."""
     rules = [LevelPlan(r, measure, t) for r in space.recipes for measure in MEASURES for t in THRESHOLDS[measure]]
     classes = range(int(directions(graph).max()) + 1)
-    weak = [frozenset(some) for size in range(1, len(classes)) for some in combinations(classes, size)]
-    return rules + [LevelPlan(r, "symmetric", -1e2, some) for r in space.recipes for some in weak]
+    weak = [frozenset(some) for size in range(len(classes)) for some in combinations(classes, size)]
+    kinds = [(some, frozenset(half)) for some in weak for half in ((), *((c,) for c in classes if c not in some))]
+    return rules + [LevelPlan(r, "symmetric", -1e2, *kind) for r in space.recipes for kind in kinds]
 
 
 def _changed(level: LevelPlan, finest: LevelGraph | None, space: Space, rng: np.random.Generator) -> LevelPlan:
-    """Another recipe, measure, threshold or, on the finest level, set of weak directions."""
+    """Another recipe, measure, threshold or, on the finest level, set of weak or halved directions."""
     kind = rng.choice(("recipe", "measure", "threshold", "directions"))
     if kind == "recipe":
         return replace(level, recipe=str(rng.choice(space.recipes)))
@@ -171,6 +172,8 @@ def _changed(level: LevelPlan, finest: LevelGraph | None, space: Space, rng: np.
         spacing = float(np.ptp(THRESHOLDS[level.measure])) / len(THRESHOLDS[level.measure])
         return replace(level, threshold=level.threshold + spacing * rng.standard_normal())
     flipped = frozenset({int(rng.choice(directions(finest)))})
+    if rng.random() < 0.5:
+        return replace(level, halved_directions=level.halved_directions ^ flipped)
     return replace(level, weak_directions=level.weak_directions ^ flipped)
 
 

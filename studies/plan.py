@@ -51,6 +51,7 @@ class LevelPlan:
     recipe : coarsening/prolongation
     measure, threshold : keys are the measure less the threshold, an edge being strong where they are positive
     weak_directions : of `directions`, edges of which count as weak whatever the measure says
+    halved_directions : of which every second edge does, so that the others pair the nodes up
     keys : (2, E) that replace all this; for k edges a row those of both ends, otherwise the first row decides
     """
 
@@ -58,6 +59,7 @@ class LevelPlan:
     measure: str = "evolution"
     threshold: float = 0.25
     weak_directions: frozenset[int] = frozenset()
+    halved_directions: frozenset[int] = frozenset()
     keys: np.ndarray | None = None
 
 
@@ -69,9 +71,10 @@ def rule_keys(graph: LevelGraph, level: LevelPlan) -> np.ndarray:
     """(2, E) keys of a level's rule."""
     feature = EDGE_FEATURES.index(MEASURES[level.measure][0])
     keys = graph.edge_features[:, feature].astype(float) - level.threshold
-    if level.weak_directions:
-        weak = np.isin(directions(graph), list(level.weak_directions))
-        keys = np.where(weak, keys - 1e3, keys)
+    if level.weak_directions or level.halved_directions:
+        classes = directions(graph)
+        halved = np.isin(classes, list(level.halved_directions)) & (_place_along(graph) % 2 == 1)
+        keys = np.where(halved | np.isin(classes, list(level.weak_directions)), keys - 1e3, keys)
     return np.stack([keys, keys])
 
 
@@ -96,6 +99,13 @@ def directions(graph: LevelGraph) -> np.ndarray:
         return classes
     size = graph.edge_features[:, EDGE_FEATURES.index("log_symmetric")]
     return np.searchsorted(np.quantile(size, (0.25, 0.5, 0.75)), size)
+
+
+def _place_along(graph: LevelGraph) -> np.ndarray:
+    """(E,) how far an edge of a grid is along the line of its own direction: row of vertical ones, column of others."""
+    side = max(round(graph.num_nodes**0.5), 1)
+    first, second = graph.edge_index
+    return np.where((second - first) % side == 0, first // side, first % side)
 
 
 def patch(graph: LevelGraph, rng: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_the_largest_keys_of_each_row_by_plain_loops(graph: LevelGraph) -> None:
 
 def test_the_strongest_edges_are_a_decision_of_the_legacy_action_space(graph: LevelGraph) -> None:
     class ByStrength:
-        graphs = (graph,)
+        graphs: Sequence[LevelGraph] = (graph,)
         recipe_logits = np.zeros((1, 1), dtype=np.float32)
 
         def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
