@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -235,7 +236,7 @@ def main(arguments: list[str]) -> None:
     if kept and kept["config"] != config:
         rows = []
     rows = [row for row in rows if row["evaluations"] == options.evaluations]
-    metadata = {"config": config, "command": " ".join(["python -m studies.oracle", *arguments]), **commit()}
+    metadata = {"config": config, "command": shlex.join(["python", "-m", "studies.oracle", *arguments]), **commit()}
     for seed in options.seeds:
         episodes = Episodes(setting(options, seed))
         for index in range(options.problems):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,7 +115,7 @@ def main(arguments: list[str]) -> None:
     path = options.out or RESULTS / "references" / name
     metadata = {
         "config": json.loads(resolved_json(setting(options, options.seeds[0]))),
-        "command": " ".join(["python -m studies.references", *arguments]),
+        "command": shlex.join(["python", "-m", "studies.references", *arguments]),
         **commit(),
     }
     write_table(path, rows, SCHEMA, metadata)
