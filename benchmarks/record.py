@@ -71,7 +71,9 @@ def commit() -> dict[str, Any]:
     """The commit of the code, and whether anything but earlier results differs from it."""
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":(exclude)benchmarks/results")),
+        "dirty": bool(
+            _git("status", "--porcelain", "--", ".", ":(exclude)benchmarks/results", ":(exclude)studies/results")
+        ),
     }
 
 

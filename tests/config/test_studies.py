@@ -10,8 +10,10 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.config.studies import study_path
 from rllib_psparsity.config.yaml_text import parse_yaml, read_text
 from rllib_psparsity.problems.distribution import ProblemDistribution
+from studies.definition import is_study
 
-STUDIES = sorted(study_path("default").parent.glob("*.yaml"))
+STUDIES = [path for path in sorted(study_path("default").parent.glob("*.yaml")) if not is_study(path)]
+"""Those for `psparsity train`; what has arms is for `python -m studies.run`, see tests/studies."""
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

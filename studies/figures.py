@@ -1,0 +1,104 @@
+"""What a run comes to: from its metrics to the figures that `studies/RESULTS.md` shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rllib_psparsity.reporting.diagnose import GRADIENT_PARTS
+
+LOG_WORK_REWARDS = ("work_per_digit", "pcg_iterations")
+"""Rewards that are minus the logarithm of the work per digit."""
+NOMINAL_PROBLEMS = 150
+"""Problems of an epoch where every episode draws a new one."""
+
+Row = Mapping[str, Any]
+
+
+def episodes_of_an_epoch(config: Mapping[str, Any]) -> int:
+    """Episodes in a pass over the training problems, each with all its rollouts."""
+    problems = config["problems"]["training_problems"] or NOMINAL_PROBLEMS
+    return problems * config["training"]["rollouts_per_problem"]
+
+
+def epoch_iterations(rows: Sequence[Row], config: Mapping[str, Any]) -> int:
+    """How many of the first iterations make the first whole pass over the training problems, rounded up.
+
+    Episodes are numbered through, so an iteration of fewer episodes than an epoch has sees a part of the problems.
+    """
+    count = episodes_of_an_epoch(config)
+    return next((k for k, row in enumerate(rows, 1) if row["episodes"] >= count), len(rows))
+
+
+def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, float]:
+    """All figures of one run, by name; NaN where there is none.
+
+    ``first`` and ``last`` are mean rewards: over the first epoch, and over the last tenth of the iterations, or the
+    last epoch where that is longer, so that both ends see all problems. ``gain`` is by `gain`.
+    """
+    epoch = epoch_iterations(rows, config)
+    tail = rows[-max(epoch, math.ceil(len(rows) / 10)) :]
+    tenth = rows[-math.ceil(len(rows) / 10) :]
+    first, last = _mean(rows[:epoch], "reward_mean"), _mean(tail, "reward_mean")
+    ratios = part_ratios(rows, config)
+    return {
+        "first": first,
+        "last": last,
+        "gain": gain(first, last, config["reward"]["name"]),
+        "entropy_softmax_min": min(_column(rows, "entropy_softmax_over_edges")),
+        "entropy_edge_last": rows[-1]["entropy_edge"],
+        "explained_variance": _mean(tenth, "explained_variance"),
+        "advantage_std": _mean(tenth, "advantage_std"),
+        "clipped": _mean(rows, "clipped_share"),
+        "grad_norm": _mean(rows, "grad_norm"),
+        "parts_median": float(np.median(ratios)),
+        "parts_worst": max(ratios),
+        "edge_head_norm": _mean(tenth, "grad_norm_edge_head") / _mean(rows[:epoch], "grad_norm_edge_head"),
+        "work": _mean(tail, "work_per_digit_mean"),
+        "complexity": _mean(tail, "operator_complexity_mean"),
+        "epochs": rows[-1]["episodes"] / episodes_of_an_epoch(config),
+        "seconds": rows[-1]["seconds"],
+    }
+
+
+def gain(first: float, last: float, reward: str) -> float:
+    """What training gained, in a unit that means something for the reward.
+
+    A reward that is minus the log of the work per digit is negative or near zero, so no percentage of it says anything:
+    its gain is the share of the work saved, 1 - exp(first - last). Otherwise it is (last - first) / |first|, which is
+    for rewards well away from zero, as `energy_reduction` is.
+    """
+    if reward in LOG_WORK_REWARDS:
+        return 1.0 - math.exp(first - last)
+    return (last - first) / abs(first) if first else math.nan
+
+
+def part_ratios(rows: Sequence[Row], config: Mapping[str, Any]) -> list[float]:
+    """Per iteration the largest over the smallest norm of the parts' gradients; infinite where a part has none.
+
+    REINFORCE learns no value, so its value head, which never has a gradient, is left out.
+    """
+    without_value = config["training"].get("algorithm") == "reinforce"
+    parts = [name for name in GRADIENT_PARTS if not (without_value and name == "grad_norm_value_head")]
+    ratios = []
+    for row in rows:
+        norms = [_number(row[name]) for name in parts]
+        ratios.append(max(norms) / min(norms) if min(norms) > 0 else math.inf)
+    return ratios
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    """Over the iterations where the figure exists."""
+    values = [value for value in _column(rows, name) if not math.isnan(value)]
+    return float(np.mean(values)) if values else math.nan
+
+
+def _column(rows: Sequence[Row], name: str) -> list[float]:
+    return [_number(row[name]) for row in rows]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,156 @@
+"""References and oracle of every setting: problems, reward and limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
+from studies.episode import SPLITS
+from studies.figures import LOG_WORK_REWARDS
+from studies.plan import SPACES
+from studies.references import PORTFOLIO_NAMES
+from studies.results_file import read_table
+
+
+@dataclass
+class Setting:
+    """Problems, reward and limits that rewards can be compared under; `references` and `oracle` are rows."""
+
+    key: str
+    config: Mapping[str, Any]
+    references: list[dict[str, Any]] = field(default_factory=list)
+    oracle: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        families = ", ".join(f"{one['family']} {one['size'][0]}" for one in self.config["problems"]["families"])
+        levels = self.config["environment"]["max_levels"]
+        return f"{families}, `{self.config['reward']['name']}`, at most {levels} levels"
+
+    def ends(self, config: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Mean reward of PyAMG's default on the training problems, and that plus the oracle's mean lead over it.
+
+        The oracle is that of the configuration's own action space; None where either is missing.
+        """
+        space = space_of(config)
+        found = [row for row in self.oracle if row["space"] == space]
+        default = [r["reward"] for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
+        if not found or not default:
+            return None
+        lead = np.mean([row["best"] - row["pyamg_default"] for row in found])
+        return float(np.mean(default)), float(np.mean(default) + lead)
+
+
+def setting_key(config: Mapping[str, Any]) -> str:
+    """Equal for configurations whose rewards can be compared."""
+    parts = (
+        config["problems"]["families"],
+        config["reward"]["name"],
+        config["reward"]["vectors"],
+        config["environment"],
+    )
+    return json.dumps(parts, sort_keys=True)
+
+
+def space_of(config: Mapping[str, Any]) -> str | None:
+    """The oracle's action space that holds what the configuration can do; None if no oracle searches it."""
+    policy, levels = config["policy"], config["environment"]["max_levels"]
+    recipes = {name.rpartition("/")[0] for name in policy["recipes"]}
+    for name, space in SPACES.items():
+        k = policy["k"] if policy["action"] == "top_k" else None
+        deep = levels > 2, space.max_levels > 2
+        if deep[0] == deep[1] and recipes <= set(space.recipes) and space.k in (None, k):
+            return name
+    return None
+
+
+def read_settings(results: Path) -> list[Setting]:
+    """All that the reference and oracle files have."""
+    settings: dict[str, Setting] = {}
+    for kind in ("references", "oracle"):
+        for path in sorted((results / kind).glob("*.parquet")):
+            rows, metadata = read_table(path)
+            key = setting_key(metadata["config"])
+            setting = settings.setdefault(key, Setting(key, metadata["config"]))
+            getattr(setting, kind).extend(rows)
+            setting.commands.append(f"{metadata['command']} (commit {metadata['commit'][:10]})")
+    return list(settings.values())
+
+
+def reference_section(settings: Sequence[Setting]) -> list[str]:
+    """The tables of every setting, as lines of Markdown."""
+    if not settings:
+        return ["Not measured yet: `python -m studies.references` and `python -m studies.oracle`."]
+    lines: list[str] = []
+    for setting in settings:
+        log_work = setting.config["reward"]["name"] in LOG_WORK_REWARDS
+        lines += [f"### {setting.title}", ""]
+        if log_work:
+            lines += ["Rewards are minus the logarithm of the work per digit, which stands in brackets.", ""]
+        if setting.references:
+            lines += [*_reference_table(setting.references, log_work), ""]
+        if setting.oracle:
+            lines += [*_oracle_table(setting.oracle, log_work), ""]
+        lines += ["Made by " + "; ".join(f"`{command}`" for command in setting.commands) + ".", ""]
+    return lines[:-1]
+
+
+def _reference_table(rows: Sequence[Mapping[str, Any]], log_work: bool) -> list[str]:
+    counts = {split: len({(r["seed"], r["problem"]) for r in rows if r["split"] == split}) for split in SPLITS}
+    lines = [
+        "| mean reward of | " + " | ".join(f"{counts[split]} {split} problems" for split in SPLITS) + " |",
+        "|---" * (len(SPLITS) + 1) + "|",
+    ]
+    for method in dict.fromkeys(row["method"] for row in rows if row["method"] not in PORTFOLIO_NAMES):
+        cells = [
+            _reward([r["reward"] for r in rows if (r["method"], r["split"]) == (method, s)], log_work) for s in SPLITS
+        ]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    single, hindsight = [], []
+    for split in SPLITS:
+        portfolio = [r for r in rows if r["split"] == split and r["method"] in PORTFOLIO_NAMES]
+        by_method: dict[str, list[float]] = {}
+        by_problem: dict[tuple, list[float]] = {}
+        for row in portfolio:
+            by_method.setdefault(row["method"], []).append(row["reward"])
+            by_problem.setdefault((row["seed"], row["problem"]), []).append(row["reward"])
+        best = max(by_method, key=lambda method: np.mean(by_method[method]))
+        single.append(f"{_reward(by_method[best], log_work)} {best}")
+        hindsight.append(_reward([max(rewards) for rewards in by_problem.values()], log_work))
+    lines.append("| best single method of the portfolio | " + " | ".join(single) + " |")
+    lines.append("| best of the portfolio on each problem | " + " | ".join(hindsight) + " |")
+    return lines
+
+
+def _oracle_table(rows: Sequence[Mapping[str, Any]], log_work: bool) -> list[str]:
+    lines = [
+        "| oracle's action space | problem | PyAMG default | prior alone | best of the portfolio | best rule | "
+        "oracle | evaluations | of its gain in the last half | complexity | levels | coarse unknowns |",
+        "|---" * 12 + "|",
+    ]
+    for row in rows:
+        rewards = [row[name] for name in ("pyamg_default", "prior_alone", "best_classical", "start", "best")]
+        curve = row["curve"]
+        rise = row["best"] - curve[0]
+        late = (row["best"] - curve[len(curve) // 2 - 1]) / rise if rise > 0 else 0.0
+        lines.append(
+            f"| {row['space']} | seed {row['seed']}, {row['problem']} | "
+            + " | ".join(_reward([value], log_work) for value in rewards)
+            + f" | {row['evaluations']} | {late:.0%} | {row['operator_complexity']:.2f} | {row['levels']} | "
+            f"{row['coarse_share']:.0%} |"
+        )
+    return lines
+
+
+def _reward(values: Sequence[float], log_work: bool) -> str:
+    if not values:
+        return "-"
+    mean = float(np.mean(values))
+    return f"{mean:.3f} ({np.exp(-mean):.2f})" if log_work else f"{mean:.3f}"

@@ -1,0 +1,161 @@
+"""The report: figures from rows, and a document of committed files only."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.record import ROOT
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.reporting.metrics import METRICS
+from studies import references
+from studies.figures import epoch_iterations, gain, part_ratios, run_figures
+from studies.oracle import SCHEMA as ORACLE_SCHEMA
+from studies.reference_tables import space_of
+from studies.report import report
+from studies.results_file import write_table
+from studies.run import STUDY_SCHEMA
+from studies.triage import ITEMS
+
+FAMILY = {"family": "anisotropic_diffusion_fd", "weight": 1.0, "size": [32, 32], "parameters": {}}
+
+
+def config_of(**sections: dict[str, Any]) -> dict[str, Any]:
+    config = Config().model_dump(mode="json", by_alias=True)
+    config["problems"] |= {"families": [FAMILY], "training_problems": 20}
+    config["reward"]["name"] = "energy_reduction"
+    config["training"]["rollouts_per_problem"] = 2
+    for section, values in sections.items():
+        config[section] |= values
+    return config
+
+
+def rows_of(rewards: list[float], episodes: int = 16) -> list[dict[str, Any]]:
+    filler = {m.name: 1 if m.is_integer else 0.5 for m in METRICS}
+    return [
+        filler | {"iteration": k, "episodes": episodes * k, "reward_mean": reward, "seconds": 10.0 * k}
+        for k, reward in enumerate(rewards, 1)
+    ]
+
+
+def test_an_epoch_is_a_pass_over_the_problems_with_all_rollouts() -> None:
+    rows = rows_of([0.0] * 9)
+    assert epoch_iterations(rows, config_of()) == 3  # 40 episodes, 16 an iteration
+    assert epoch_iterations(rows[:2], config_of()) == 2
+    assert epoch_iterations(rows_of([0.0] * 30), config_of(problems={"training_problems": None})) == 19  # 300 / 16
+
+
+def test_first_and_last_are_means_over_all_problems() -> None:
+    figures = run_figures(rows_of([1.0, 2.0, 3.0, 9.0, 9.0, 4.0, 5.0, 6.0]), config_of())
+    assert (figures["first"], figures["last"], figures["gain"]) == (2.0, 5.0, 1.5)
+    assert (figures["epochs"], figures["seconds"]) == (128 / 40, 80.0)
+    long = run_figures(rows_of([1.0] * 57 + [2.0] * 3 + [4.0] * 3), config_of())
+    assert long["last"] == pytest.approx((2.0 * 3 + 4.0 * 3 + 1.0) / 7)  # a tenth of 63 is longer than an epoch
+
+
+def test_gain() -> None:
+    assert gain(0.5, 1.0, "energy_reduction") == 1.0
+    assert gain(-0.5, -0.25, "energy_reduction") == 0.5
+    assert gain(-math.log(10.0), -math.log(7.5), "work_per_digit") == pytest.approx(0.25)
+    assert gain(-math.log(0.9), -math.log(1.8), "pcg_iterations") == pytest.approx(-1.0)
+    assert math.isnan(gain(0.0, 1.0, "energy_reduction"))
+
+
+def test_parts_of_the_gradient() -> None:
+    row = {"grad_norm_encoder": 1.0, "grad_norm_edge_head": 4.0, "grad_norm_value_head": 0.0}
+    assert part_ratios([row], config_of()) == [math.inf]
+    assert part_ratios([row], config_of(training={"algorithm": "reinforce"})) == [4.0]
+    assert part_ratios([row | {"grad_norm_value_head": 0.5}], config_of()) == [8.0]
+
+
+def test_the_oracles_space_holds_the_configurations() -> None:
+    plain = {"recipes": ["sa/jacobi/symmetric"]}
+    two = {"max_levels": 2}
+    assert space_of(config_of(environment=two, policy=plain | {"action": "top_k", "k": 5})) == "document"
+    assert space_of(config_of(environment=two, policy=plain | {"action": "top_k", "k": 4})) == "two levels"
+    assert space_of(config_of(environment=two, policy=plain)) == "two levels"
+    assert space_of(config_of(environment=two)) is None
+    assert space_of(config_of()) == "multilevel"
+
+
+def test_every_row_is_answered_by_what_exists() -> None:
+    assert [item.name for item in ITEMS] == [f"T{k}" for k in range(1, 27)]
+    for item in ITEMS:
+        assert item.tests or item.figures or item.command
+        for test in item.tests:
+            file, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / file).read_text()
+
+
+STUDY = """
+about: Two arms.
+base: {set: {problems.training_problems: 20}}
+arms:
+  measured: {about: one, triage: [T4, T22]}
+  missing: {about: two, triage: [T4, T9]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    config = config_of()
+    (tmp_path / "tiny.yaml").write_text(STUDY)
+    rows = [{"arm": "measured", "seed": seed} | row for seed in (0, 1) for row in rows_of([2.0] * 3 + [3.0 + seed] * 9)]
+    runs = {f"measured/{seed}": {"config": config, "command": "c", "commit": "d"} for seed in (0, 1)}
+    write_table(tmp_path / "results" / "tiny.parquet", rows, STUDY_SCHEMA, {"runs": runs})
+    origin = {"config": config, "command": "python -m studies.references", "commit": "0123456789abc"}
+    methods = {"prior alone": 3.0, "PyAMG default": 1.0, "sa symmetric 0 jacobi": 1.0, "sa evolution 2 energy 1": 4.0}
+    referred = [
+        {"seed": 0, "split": split, "problem": f"{split}-{k}", "method": method, "reward": reward + k}
+        for split in ("training", "heldout")
+        for k in (0, 1)
+        for method, reward in methods.items()
+    ]
+    write_table(tmp_path / "results" / "references" / "B.parquet", referred, references.SCHEMA, origin)
+    searched = {
+        "seed": 0,
+        "problem": "training-0",
+        "space": "multilevel",
+        "evaluations": 100,
+        "pyamg_default": 1.0,
+        "prior_alone": 3.0,
+        "best_classical": 4.0,
+        "start": 4.5,
+        "best": 5.0,
+        "curve": [4.0] * 10 + [5.0] * 10,
+        "operator_complexity": 1.5,
+        "levels": 3,
+        "coarse_share": 0.25,
+    }
+    write_table(tmp_path / "results" / "oracle" / "B.parquet", [searched], ORACLE_SCHEMA, origin)
+    return tmp_path
+
+
+def line_of(text: str, start: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def test_the_document(folder: Path) -> None:
+    text = report(folder, folder / "results")
+    assert text == report(folder, folder / "results")
+    assert line_of(text, "| T4 |").endswith("| measured: explained variance 50%<br>missing: not measured yet |")
+    assert line_of(text, "| T9 |").endswith("| not measured yet |") and line_of(text, "| T15 |").endswith("yet |")
+    assert "first epoch 2.000, last tenth 3.500, gain +75.0%, seconds 120 |" in line_of(text, "| T22 |")
+    arm = line_of(text, "| measured | one | 2 |")
+    # Mean default 1.5, and an oracle that leads it by 4.
+    assert "| 2.000 (2.000..2.000) | 3.500 (3.000..4.000) | +75.0% (+50.0%..+100.0%) | 50% (38%..62%) |" in arm
+    assert line_of(text, "| missing |").startswith("| missing | two | not measured yet |")
+    assert line_of(text, "| prior alone |") == "| prior alone | 3.500 | 3.500 |"
+    assert "4.500 sa evolution 2 energy 1" in line_of(text, "| best single method")
+    assert "| 1.000 | 3.000 | 4.000 | 4.500 | 5.000 | 100 | 100% | 1.50 | 3 | 25% |" in line_of(text, "| multilevel |")
+    assert "(commit 0123456789)" in text
+
+
+def test_nothing_measured_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(STUDY)
+    text = report(tmp_path, tmp_path / "results")
+    assert "Not measured yet: `python -m studies.references`" in text
+    assert line_of(text, "| measured |").startswith("| measured | one | not measured yet |")
