@@ -110,7 +110,7 @@ class SimulatedEnvRunner(SparsifyEnvRunner):
     def make_env(self) -> None:
         config: Any = self.config
         pool = SimulatedPool(config.run_config, **config.env_config)
-        self.env, self.num_envs, self._samples = pool, pool.num_envs, 0  # type: ignore[assignment]
+        self.env, self.num_envs = pool, pool.num_envs  # type: ignore[assignment]
 
 
 def _copy(graph: LevelGraph) -> LevelGraph:

@@ -74,14 +74,13 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self._env_to_module = self.config.build_env_to_module_connector(env=self.env, spaces=self.spaces)
         self._module_to_env = self.config.build_module_to_env_connector(env=self.env, spaces=self.spaces)
         self.make_module()
-        self._weights_seq_no = 0
+        self._weights_seq_no = self._untrimmed = 0
         self._done_episodes_for_metrics: list[SingleAgentEpisode] = []
         self._ongoing_episodes_for_metrics: dict[str, list[SingleAgentEpisode]] = {}
 
     def make_env(self) -> None:
         self.env = EnvPool(self.config.run_config)  # type: ignore[assignment]
         self.num_envs = self.env.num_envs
-        self._untrimmed = 0
 
     def make_module(self) -> None:
         self.module = InferenceModule(
