@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.products import transposed
 from rllib_psparsity.amg.tentative import Tentative
+from rllib_psparsity.unsigned import unsigned
 
 ENERGY_ITERATIONS = 4
 """Steps of conjugate gradients, PyAMG's default."""
@@ -77,6 +78,8 @@ def _members(columns, num_columns):
 def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree):
     """(indptr, rows) by columns: the nodes within `degree` strong couplings of each aggregate, by a breadth-first
     search; a root only where it is a member. C is symmetric, so its rows are its columns."""
+    c_indptr, c_indices = unsigned(c_indptr), unsigned(c_indices)
+    member_indptr, members = unsigned(member_indptr), unsigned(members)
     n, num_columns = len(columns), len(member_indptr) - 1
     indptr = np.zeros(num_columns + 1, dtype=np.int32)
     rows = np.empty(len(c_indices) + n, dtype=np.int32)  # a guess, which grows
@@ -96,7 +99,7 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
         for _ in range(degree):
             last = end
             for f in range(start, last):
-                k = rows[f]
+                k = np.uint32(rows[f])
                 for e in range(c_indptr[k], c_indptr[k + 1]):
                     i = c_indices[e]
                     if seen[i] != j:
@@ -105,7 +108,7 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
                         end += 1
             start = last
         for f in range(count, end):
-            i = rows[f]
+            i = np.uint32(rows[f])
             if not is_root[i] or columns[i] == j:
                 rows[count] = i
                 count += 1
@@ -116,6 +119,8 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
 @njit(cache=True, error_model="numpy")
 def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b, iterations):
     """Values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    p_indptr, rows = unsigned(p_indptr), unsigned(rows)
     n, num_columns = len(columns), len(b)
     weight, projection = np.zeros(n), np.zeros(n)  # inverses of the rows' sums of |A|, and of b_i . b_i
     x = np.zeros(len(rows))
@@ -157,7 +162,9 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
 
 @njit(cache=True)
 def _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection, dense, along, y):
-    """y = A X on the pattern, projected; returns the sum of all x y. `dense` is zero before and after."""
+    """y = A X on the pattern, projected; returns the sum of all x y. `dense` is zero before and after.
+
+    The index arrays are unsigned already."""
     along[:] = 0.0
     for j in range(len(b)):
         for e in range(p_indptr[j], p_indptr[j + 1]):

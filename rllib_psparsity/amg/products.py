@@ -11,6 +11,7 @@ from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.errors import SetupFailure
+from rllib_psparsity.unsigned import unsigned
 
 CSRArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(indptr, indices, data): int32, int32 and float64."""
@@ -56,8 +57,10 @@ def sort_rows(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_col
 
 @njit(cache=True)
 def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
+    indptr, indices, t_indptr = unsigned(indptr), unsigned(indices), unsigned(t_indptr)
+    count = t_indptr[1:]
     for j in indices:
-        t_indptr[j + 1] += 1
+        count[j] += 1
     for j in range(len(t_indptr) - 1):
         t_indptr[j + 1] += t_indptr[j]
     place = t_indptr[:-1].copy()
@@ -72,6 +75,8 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
 @njit(cache=True)
 def _multiply(a_indptr, a_indices, a_data, b_indptr, b_indices, b_data, num_columns):
     """CSR arrays of A B, row by row (Gustavson 1978); rows not sorted, and without sums that vanish."""
+    a_indptr, a_indices = unsigned(a_indptr), unsigned(a_indices)
+    b_start, b_end, b_indices = unsigned(b_indptr), unsigned(b_indptr)[1:], unsigned(b_indices)
     n = len(a_indptr) - 1
     indptr = np.zeros(n + 1, dtype=np.int32)
     indices = np.empty(len(a_indices) + num_columns, dtype=np.int32)  # a guess, which grows
@@ -86,7 +91,7 @@ def _multiply(a_indptr, a_indices, a_data, b_indptr, b_indices, b_data, num_colu
         end = count
         for e in range(a_indptr[i], a_indptr[i + 1]):
             k, a = a_indices[e], a_data[e]
-            for f in range(b_indptr[k], b_indptr[k + 1]):
+            for f in range(b_start[k], b_end[k]):
                 j = b_indices[f]
                 if seen[j] != i:
                     seen[j] = i
@@ -96,7 +101,7 @@ def _multiply(a_indptr, a_indices, a_data, b_indptr, b_indices, b_data, num_colu
                 else:
                     sums[j] += a * b_data[f]
         for f in range(count, end):
-            j = indices[f]
+            j = np.uint32(indices[f])
             if sums[j] != 0.0:
                 indices[count] = j
                 data[count] = sums[j]

@@ -12,6 +12,7 @@ from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
+from rllib_psparsity.unsigned import unsigned
 
 LOG_FLOOR = -8.0
 """Couplings below 10^-8 of the diagonals count as 10^-8."""
@@ -66,6 +67,7 @@ def reduced_values(A: csr_array | bsr_array, B: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _scale(indptr, indices, data, b, values):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     for i in range(len(b)):
         for e in range(indptr[i], indptr[i + 1]):
             values[e] = data[e] * b[i] * b[indices[e]]
@@ -98,6 +100,7 @@ def _row_statistics(indptr, indices, values, node):
     diagonals of S and of S^2 for the l1-Jacobi sweep S = I - D^-1 W, D = diag(weight). Explicit zeros are no couplings;
     a w_ii that is not positive counts as 1.
     """
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(node)
     diagonal, root, per_degree = np.zeros(n), np.empty(n), np.zeros(n)
     per_largest, per_total = np.zeros(n), np.zeros(n)
@@ -164,6 +167,7 @@ def _edge_features(indptr, indices, values, rows, edge_index, edge):
     ``|1 - z_i / z_j|`` for the delta function z of i, evolved by S^2 (Olson, Schroder and Tuminaro 2010, section 3, for
     one candidate, which is the constant in W's variables).
     """
+    indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved = rows
     n = len(diagonal)
     distance = np.empty(len(edge))
