@@ -48,7 +48,7 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     member_indptr, members = _members(T.columns, num_columns)
     indptr, rows = _reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
     values = _minimise(
-        *(A.indptr, A.indices, A.data, indptr, rows),
+        *(A.indptr, A.indices, A.data, indptr, rows, member_indptr, members),
         *(T.columns, T.values, T.is_root, T.b_coarse, ENERGY_ITERATIONS),
     )
     count = _drop_zeros(indptr, rows, values)
@@ -117,10 +117,11 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
 
 
 @njit(cache=True, error_model="numpy")
-def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b, iterations):
+def _minimise(indptr, indices, data, p_indptr, rows, member_indptr, members, columns, values, is_root, b, iterations):
     """Values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
     indptr, indices = unsigned(indptr), unsigned(indices)
     p_indptr, rows = unsigned(p_indptr), unsigned(rows)
+    member_indptr, members = unsigned(member_indptr), unsigned(members)
     n, num_columns = len(columns), len(b)
     weight, projection = np.zeros(n), np.zeros(n)  # inverses of the rows' sums of |A|, and of b_i . b_i
     x = np.zeros(len(rows))
@@ -136,7 +137,8 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
         projection[i] = 1.0 / projection[i] if projection[i] != 0.0 else 0.0
     dense, along = np.zeros(n), np.empty(n)
     residual, direction, product = np.empty(len(x)), np.zeros(len(x)), np.empty(len(x))
-    _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection, dense, along, residual)
+    _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, residual)
+    _project(p_indptr, rows, x, b, projection, along, residual)
     norm = 0.0
     for e in range(len(x)):
         residual[e] = -residual[e]
@@ -147,9 +149,8 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
             break
         for e in range(len(x)):
             direction[e] = residual[e] * weight[rows[e]] + beta * direction[e]
-        alpha = norm / _constrained_product(
-            indptr, indices, data, p_indptr, rows, direction, b, projection, dense, along, product
-        )
+        _product(indptr, indices, data, p_indptr, rows, direction, b, dense, along, product)
+        alpha = norm / _project(p_indptr, rows, direction, b, projection, along, product)
         before, norm = norm, 0.0
         for e in range(len(x)):
             residual[e] -= alpha * product[e]
@@ -160,11 +161,33 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
     return x
 
 
-@njit(cache=True)
-def _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection, dense, along, y):
-    """y = A X on the pattern, projected; returns the sum of all x y. `dense` is zero before and after.
+# In the functions below the index arrays are unsigned already.
 
-    The index arrays are unsigned already."""
+
+@njit(cache=True)
+def _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, y):
+    """y = A T on the pattern, and along = y b. T has few entries, so its columns are scattered: A is symmetric.
+    `dense` is zero before and after."""
+    ends = indptr[1:]
+    along[:] = 0.0
+    for j in range(len(b)):
+        for m in range(member_indptr[j], member_indptr[j + 1]):
+            k = members[m]
+            for f in range(indptr[k], ends[k]):
+                dense[indices[f]] += data[f] * values[k]
+        for e in range(p_indptr[j], p_indptr[j + 1]):
+            y[e] = dense[rows[e]]
+            along[rows[e]] += y[e] * b[j]
+        for m in range(member_indptr[j], member_indptr[j + 1]):
+            k = members[m]
+            for f in range(indptr[k], ends[k]):
+                dense[indices[f]] = 0.0
+
+
+@njit(cache=True)
+def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
+    """y = A X on the pattern, and along = y b. `dense` is zero before and after."""
+    ends = indptr[1:]
     along[:] = 0.0
     for j in range(len(b)):
         for e in range(p_indptr[j], p_indptr[j + 1]):
@@ -172,12 +195,17 @@ def _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection
         for e in range(p_indptr[j], p_indptr[j + 1]):
             i = rows[e]
             total = 0.0
-            for f in range(indptr[i], indptr[i + 1]):
+            for f in range(indptr[i], ends[i]):
                 total += data[f] * dense[indices[f]]
             y[e] = total
             along[i] += total * b[j]
         for e in range(p_indptr[j], p_indptr[j + 1]):
             dense[rows[e]] = 0.0
+
+
+@njit(cache=True)
+def _project(p_indptr, rows, x, b, projection, along, y):
+    """Take out of y what it adds along b; returns the sum of all x y."""
     for i in range(len(along)):
         along[i] *= projection[i]
     inner = 0.0

@@ -30,26 +30,32 @@ def row_adjacency(edge_index, num_nodes):
     """Rows of the symmetric adjacency: row_start (N + 1,), neighbour and incident_edge (2E,), all int32.
 
     Row i owns the entries row_start[i] to row_start[i + 1], which ascend in neighbours and in edges: since edges are
-    sorted by first, then second end, all lower neighbours are put in before the upper ones.
+    sorted by first, then second end, all lower neighbours come before the upper ones, which follow each other.
     """
     edge_index = unsigned(edge_index)
     num_edges = edge_index.shape[1]
+    first, second = edge_index[0], edge_index[1]
     row_start = np.zeros(num_nodes + 1, np.int32)
-    row_end = row_start[1:]
-    for end in range(2):
-        for e in range(num_edges):
-            row_end[edge_index[end, e]] += 1
-    for i in range(num_nodes):
-        row_start[i + 1] += row_start[i]
-    free = unsigned(row_start)[:-1].copy()
+    free = np.zeros(num_nodes, np.uint32)  # first the number of lower neighbours, then where the next one goes
     neighbour = np.empty(2 * num_edges, np.int32)
     incident_edge = np.empty(2 * num_edges, np.int32)
-    for end in range(2):
-        for e in range(num_edges):
-            i = edge_index[1 - end, e]
-            neighbour[free[i]] = edge_index[end, e]
-            incident_edge[free[i]] = e
-            free[i] += 1
+    for e in range(num_edges):
+        free[second[e]] += 1
+    e = 0
+    for i in range(num_nodes):
+        entry = row_start[i] + free[i]
+        free[i] = row_start[i]
+        while e < num_edges and first[e] == i:
+            neighbour[entry] = second[e]
+            incident_edge[entry] = e
+            entry += 1
+            e += 1
+        row_start[i + 1] = entry
+    for e in range(num_edges):
+        j = second[e]
+        neighbour[free[j]] = first[e]
+        incident_edge[free[j]] = e
+        free[j] += 1
     return row_start, neighbour, incident_edge
 
 
@@ -98,11 +104,13 @@ def input_layer(node_features, edge_features, row_start, incident_edge, from_nod
 @njit(cache=True, nogil=True)
 def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, first, last, lanes):
     """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``, in the rows from first to last;
-    lanes: C."""
+    an `active` without rows is not filled; lanes: C."""
     row_start, neighbour = unsigned(row_start), unsigned(neighbour)
     incident_edge = unsigned(incident_edge)
     C = h.shape[1]
     rows = np.empty((4 * BLOCK, C), np.float32)
+    part = np.empty((BLOCK, C), np.float32)
+    keeps = len(active) > 0
     for start in range(first, last, BLOCK):
         stop = min(last, start + BLOCK)
         for i in range(start, stop):
@@ -110,11 +118,13 @@ def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, a
             for c in range(C):
                 rows[row, c] = h[i, c]
             sum_three(rows, row + 1, h, values, neighbour, incident_edge, row_start[i], row_start[i + 1], lanes)
-        np.dot(rows.reshape(BLOCK, 4 * C)[: stop - start], weight, active[start:stop])
+        np.dot(rows.reshape(BLOCK, 4 * C)[: stop - start], weight, part[: stop - start])
         for i in range(start, stop):
             for c in range(C):
-                active[i, c] = max(active[i, c] + bias[c], np.float32(0))
-                out[i, c] = h[i, c] + active[i, c]
+                value = max(part[i - start, c] + bias[c], np.float32(0))
+                out[i, c] = h[i, c] + value
+                if keeps:
+                    active[i, c] = value
 
 
 @njit(cache=True)
