@@ -39,6 +39,9 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     edge_index = np.empty((2, num_edges), dtype=np.int32)
     edge_features = np.empty((num_edges, len(EDGE_FEATURES)), dtype=np.float32)
     _edge_features(*W, rows, edge_index, edge_features)
+    # Here, since numpy takes the logarithms of many at once.
+    relative = np.maximum(edge_features[:, 0], np.float32(0.1 * 10.0**LOG_FLOOR))
+    np.maximum(np.log10(relative, out=relative), LOG_FLOOR, out=edge_features[:, 0])
     return LevelGraph(node_features, edge_index, edge_features, level, block)
 
 
@@ -163,7 +166,9 @@ def _one_way_distance(response, full):
 
 @njit(cache=True)
 def _edge_features(indptr, indices, values, rows, edge_index, edge):
-    """Fill both arrays. The evolution distance of an edge, 0 for the strongest, is the mean over both ends of
+    """Fill both arrays, the first feature without its logarithm.
+
+    The evolution distance of an edge, 0 for the strongest, is the mean over both ends of
     ``|1 - z_i / z_j|`` for the delta function z of i, evolved by S^2 (Olson, Schroder and Tuminaro 2010, section 3, for
     one candidate, which is the constant in W's variables).
     """
@@ -209,8 +214,7 @@ def _edge_features(indptr, indices, values, rows, edge_index, edge):
             edge_index[0, count] = i
             edge_index[1, count] = j
             f = edge[count]
-            relative = size * root[i] * root[j]
-            f[0] = np.log(relative) / np.log(10.0) if relative > 10.0**LOG_FLOOR else LOG_FLOOR
+            f[0] = size * root[i] * root[j]
             pull = max(-w, 0.0)
             c_i, c_j = pull * per_largest[i], pull * per_largest[j]
             f[1], f[2] = min(c_i, c_j), max(c_i, c_j)

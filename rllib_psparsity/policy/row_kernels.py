@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rllib_psparsity.policy.row_vectors import add_row, sum_three
+from rllib_psparsity.policy.row_vectors import add_row, sum_rows, sum_three
 from rllib_psparsity.unsigned import unsigned
 
 BLOCK = 128
@@ -88,11 +88,9 @@ def input_layer(node_features, edge_features, row_start, incident_edge, from_nod
     part = np.empty((BLOCK, len(bias)), np.float32)
     for start in range(0, N, BLOCK):
         stop = min(N, start + BLOCK)
-        mean[:] = 0
         for i in range(start, stop):
             share = np.float32(1) / np.float32(max(row_start[i + 1] - row_start[i], 1))
-            for k in range(row_start[i], row_start[i + 1]):
-                add_row(mean, i - start, edge_features, incident_edge[k], share, lanes)
+            sum_rows(mean, i - start, edge_features, share, incident_edge, row_start[i], row_start[i + 1], lanes)
         np.dot(node_features[start:stop], from_node, h[start:stop])
         np.dot(mean[: stop - start], from_edge, part[: stop - start])
         for i in range(start, stop):

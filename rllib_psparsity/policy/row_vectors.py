@@ -3,8 +3,8 @@
 Written in LLVM's terms, since its vectoriser gives up on short rows of arrays that might overlap: four times faster
 than loops, and than SciPy's product of a sparse and a dense matrix.
 
-All arrays are 2-dimensional and contiguous. Of `lanes` only the length counts, which is that of a row: a tuple's length
-is part of its type, so that numba compiles a version for it.
+All arrays of floats are 2-dimensional and contiguous. Of `lanes` only the length counts, which is that of a row: a
+tuple's length is part of its type, so that numba compiles a version for it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,21 @@ def _integer(context: Any, builder: Any, signature: Any, args: Any, position: in
     return context.cast(builder, args[position], signature.args[position], types.intp)
 
 
+def _entry(context: Any, builder: Any, signature: Any, args: Any, position: int, k: Any) -> Any:
+    """Number k of an array of integers."""
+    value = builder.load(_pointer(context, builder, signature, args, position, k))
+    return context.cast(builder, value, signature.args[position].dtype, types.intp)
+
+
+def _zeros(builder: Any, signature: Any, count: int) -> list[Any]:
+    """Places for so many vectors, zero whenever this is passed."""
+    zero = _vector(signature.args[-1])(None)
+    places = [cgutils.alloca_once(builder, zero.type) for _ in range(count)]
+    for place in places:
+        builder.store(zero, place)
+    return places
+
+
 def _added(builder: Any, vector: Any, factor: Any, row: Any) -> Any:
     """vector + factor * row"""
     undefined, lanes = row.type(ir.Undefined), row.type.count
@@ -62,6 +77,33 @@ def _define_add_row(typing_context: Any, target: Any, i: Any, source: Any, j: An
     return types.void(target, i, source, j, factor, lanes), generate
 
 
+def _define_sum_rows(
+    typing_context: Any,
+    target: Any,
+    i: Any,
+    source: Any,
+    factor: Any,
+    number: Any,
+    start: Any,
+    stop: Any,
+    lanes: Any,
+) -> Any:
+    """``target[i] = sum_k factor * source[number[k]]`` for k from start to stop; the sum stays in a register."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (total,) = _zeros(builder, signature, 1)
+        begin, end = (_integer(context, builder, signature, args, position) for position in (5, 6))
+        with cgutils.for_range(builder, builder.sub(end, begin)) as loop:
+            k = _entry(context, builder, signature, args, 4, builder.add(begin, loop.index))
+            row = builder.load(_row(context, builder, signature, args, 2, k), align=4)
+            builder.store(_added(builder, builder.load(total), args[3], row), total)
+        to = _row(context, builder, signature, args, 0, _integer(context, builder, signature, args, 1))
+        builder.store(builder.load(total), to, align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, i, source, factor, number, start, stop, lanes), generate
+
+
 def _define_sum_three(
     typing_context: Any,
     target: Any,
@@ -81,19 +123,11 @@ def _define_sum_three(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         first, begin, end = (_integer(context, builder, signature, args, position) for position in (1, 6, 7))
-        zeros = _vector(signature.args[-1])(None)
-        sums = [cgutils.alloca_once_value(builder, zeros) for _ in range(NUM_SUMS)]
-        for total in sums:  # at each use, not only at the function's entry
-            builder.store(zeros, total)
-
-        def number(position: int, k: Any) -> Any:
-            value = builder.load(_pointer(context, builder, signature, args, position, k))
-            return context.cast(builder, value, signature.args[position].dtype, types.intp)
-
+        sums = _zeros(builder, signature, NUM_SUMS)
         with cgutils.for_range(builder, builder.sub(end, begin)) as loop:
             k = builder.add(begin, loop.index)
-            row = builder.load(_row(context, builder, signature, args, 2, number(4, k)), align=4)
-            e = number(5, k)
+            j, e = (_entry(context, builder, signature, args, position, k) for position in (4, 5))
+            row = builder.load(_row(context, builder, signature, args, 2, j), align=4)
             for r, total in enumerate(sums):
                 column = context.get_constant(types.intp, r)
                 factor = builder.load(_pointer(context, builder, signature, args, 3, e, column))
@@ -107,4 +141,5 @@ def _define_sum_three(
 
 
 add_row: Any = intrinsic(_define_add_row)
+sum_rows: Any = intrinsic(_define_sum_rows)
 sum_three: Any = intrinsic(_define_sum_three)
