@@ -20,7 +20,7 @@ def asymmetry(matrix: csr_array, diagonal: np.ndarray) -> tuple[float, int, int]
     diagonal : (n,) float64, positive
     """
     relative, entry, mirrored = _largest_gap(matrix.indptr, matrix.indices, matrix.data, np.sqrt(diagonal))
-    return None if entry < 0 else (relative, entry, mirrored)
+    return None if entry < 0 else (relative, int(entry), int(mirrored))
 
 
 def average_with_transpose(matrix: csr_array) -> None:
