@@ -18,7 +18,6 @@ from rllib_psparsity.amg.block_vectors import STRIP, by_strips, multiply
 from rllib_psparsity.amg.envelope_cholesky import envelope_cholesky
 from rllib_psparsity.amg.hierarchy import PINV_LIMIT, Level
 from rllib_psparsity.errors import SetupFailure
-from rllib_psparsity.unsigned import unsigned
 
 
 class BlockVCycle:
@@ -90,7 +89,7 @@ class _ScalarCorrection:
 def _subtract(start, stop, indices, data, x, s):
     s0, s1, s2, s3 = s
     for entry in range(start, stop):
-        a, j = data[entry], indices[entry]
+        a, j = data[entry], np.uint32(indices[entry])  # unsigned: no check for an index from the end
         s0 -= a * x[j, 0]
         s1 -= a * x[j, 1]
         s2 -= a * x[j, 2]
@@ -112,8 +111,6 @@ def _put(x, i, s, factor):
 def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_b):
     # Both sweeps from zero, and P^T (b - A x). With A = L + D + U: forward s = b - L x', x' = D^-1 s; backward
     # x = D^-1 (s - U x); so D x + U x = s, and the residual is b - s - L x.
-    indptr, below, above, indices = unsigned(indptr), unsigned(below), unsigned(above), unsigned(indices)
-    P_indptr, P_indices = unsigned(P_indptr), unsigned(P_indices)
     n = len(below)
     for i in range(n):
         s = _subtract(indptr[i], below[i], indices, data, x, _get(b, i))
@@ -129,7 +126,7 @@ def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_d
         s0, s1, s2, s3 = _subtract(indptr[i], below[i], indices, data, x, _get(b, i))
         s0, s1, s2, s3 = s0 - work[i, 0], s1 - work[i, 1], s2 - work[i, 2], s3 - work[i, 3]
         for entry in range(P_indptr[i], P_indptr[i + 1]):
-            p, j = P_data[entry], P_indices[entry]
+            p, j = P_data[entry], np.uint32(P_indices[entry])
             coarse_b[j, 0] += p * s0
             coarse_b[j, 1] += p * s1
             coarse_b[j, 2] += p * s2
@@ -139,13 +136,11 @@ def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_d
 @njit(cache=True)
 def _up(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_x):
     # x + P coarse_x, then both sweeps. The backward one needs b - L x' of the forward one again.
-    indptr, below, above, indices = unsigned(indptr), unsigned(below), unsigned(above), unsigned(indices)
-    P_indptr, P_indices = unsigned(P_indptr), unsigned(P_indices)
     n = len(below)
     for i in range(n):
         s0, s1, s2, s3 = _get(x, i)
         for entry in range(P_indptr[i], P_indptr[i + 1]):
-            p, j = P_data[entry], P_indices[entry]
+            p, j = P_data[entry], np.uint32(P_indices[entry])
             s0 += p * coarse_x[j, 0]
             s1 += p * coarse_x[j, 1]
             s2 += p * coarse_x[j, 2]
