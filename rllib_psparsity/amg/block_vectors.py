@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.unsigned import unsigned
+
 STRIP = 4
 
 
@@ -35,12 +37,13 @@ def multiply(A: csr_array | bsr_array, x: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _product(indptr, indices, data, x):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(indptr) - 1
     result = np.empty((n, 4))
     for i in range(n):
         s0 = s1 = s2 = s3 = 0.0
         for entry in range(indptr[i], indptr[i + 1]):
-            a, j = data[entry], np.uint32(indices[entry])  # unsigned: no check for an index from the end
+            a, j = data[entry], indices[entry]
             s0 += a * x[j, 0]
             s1 += a * x[j, 1]
             s2 += a * x[j, 2]

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.products import transposed
 from rllib_psparsity.amg.tentative import Tentative
+from rllib_psparsity.unsigned import unsigned
 
 ENERGY_ITERATIONS = 4
 """Steps of conjugate gradients, PyAMG's default."""
@@ -47,7 +48,7 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     member_indptr, members = _members(T.columns, num_columns)
     indptr, rows = _reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
     values = _minimise(
-        *(A.indptr, A.indices, A.data, indptr, rows),
+        *(A.indptr, A.indices, A.data, indptr, rows, member_indptr, members),
         *(T.columns, T.values, T.is_root, T.b_coarse, ENERGY_ITERATIONS),
     )
     count = _drop_zeros(indptr, rows, values)
@@ -77,6 +78,8 @@ def _members(columns, num_columns):
 def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree):
     """(indptr, rows) by columns: the nodes within `degree` strong couplings of each aggregate, by a breadth-first
     search; a root only where it is a member. C is symmetric, so its rows are its columns."""
+    c_indptr, c_indices = unsigned(c_indptr), unsigned(c_indices)
+    member_indptr, members = unsigned(member_indptr), unsigned(members)
     n, num_columns = len(columns), len(member_indptr) - 1
     indptr = np.zeros(num_columns + 1, dtype=np.int32)
     rows = np.empty(len(c_indices) + n, dtype=np.int32)  # a guess, which grows
@@ -96,7 +99,7 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
         for _ in range(degree):
             last = end
             for f in range(start, last):
-                k = rows[f]
+                k = np.uint32(rows[f])
                 for e in range(c_indptr[k], c_indptr[k + 1]):
                     i = c_indices[e]
                     if seen[i] != j:
@@ -105,7 +108,7 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
                         end += 1
             start = last
         for f in range(count, end):
-            i = rows[f]
+            i = np.uint32(rows[f])
             if not is_root[i] or columns[i] == j:
                 rows[count] = i
                 count += 1
@@ -114,8 +117,11 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
 
 
 @njit(cache=True, error_model="numpy")
-def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b, iterations):
+def _minimise(indptr, indices, data, p_indptr, rows, member_indptr, members, columns, values, is_root, b, iterations):
     """Values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    p_indptr, rows = unsigned(p_indptr), unsigned(rows)
+    member_indptr, members = unsigned(member_indptr), unsigned(members)
     n, num_columns = len(columns), len(b)
     weight, projection = np.zeros(n), np.zeros(n)  # inverses of the rows' sums of |A|, and of b_i . b_i
     x = np.zeros(len(rows))
@@ -131,7 +137,8 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
         projection[i] = 1.0 / projection[i] if projection[i] != 0.0 else 0.0
     dense, along = np.zeros(n), np.empty(n)
     residual, direction, product = np.empty(len(x)), np.zeros(len(x)), np.empty(len(x))
-    _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection, dense, along, residual)
+    _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, residual)
+    _project(p_indptr, rows, x, b, projection, along, residual)
     norm = 0.0
     for e in range(len(x)):
         residual[e] = -residual[e]
@@ -142,9 +149,8 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
             break
         for e in range(len(x)):
             direction[e] = residual[e] * weight[rows[e]] + beta * direction[e]
-        alpha = norm / _constrained_product(
-            indptr, indices, data, p_indptr, rows, direction, b, projection, dense, along, product
-        )
+        _product(indptr, indices, data, p_indptr, rows, direction, b, dense, along, product)
+        alpha = norm / _project(p_indptr, rows, direction, b, projection, along, product)
         before, norm = norm, 0.0
         for e in range(len(x)):
             residual[e] -= alpha * product[e]
@@ -155,9 +161,33 @@ def _minimise(indptr, indices, data, p_indptr, rows, columns, values, is_root, b
     return x
 
 
+# In the functions below the index arrays are unsigned already.
+
+
 @njit(cache=True)
-def _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection, dense, along, y):
-    """y = A X on the pattern, projected; returns the sum of all x y. `dense` is zero before and after."""
+def _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, y):
+    """y = A T on the pattern, and along = y b. T has few entries, so its columns are scattered: A is symmetric.
+    `dense` is zero before and after."""
+    ends = indptr[1:]
+    along[:] = 0.0
+    for j in range(len(b)):
+        for m in range(member_indptr[j], member_indptr[j + 1]):
+            k = members[m]
+            for f in range(indptr[k], ends[k]):
+                dense[indices[f]] += data[f] * values[k]
+        for e in range(p_indptr[j], p_indptr[j + 1]):
+            y[e] = dense[rows[e]]
+            along[rows[e]] += y[e] * b[j]
+        for m in range(member_indptr[j], member_indptr[j + 1]):
+            k = members[m]
+            for f in range(indptr[k], ends[k]):
+                dense[indices[f]] = 0.0
+
+
+@njit(cache=True)
+def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
+    """y = A X on the pattern, and along = y b. `dense` is zero before and after."""
+    ends = indptr[1:]
     along[:] = 0.0
     for j in range(len(b)):
         for e in range(p_indptr[j], p_indptr[j + 1]):
@@ -165,12 +195,17 @@ def _constrained_product(indptr, indices, data, p_indptr, rows, x, b, projection
         for e in range(p_indptr[j], p_indptr[j + 1]):
             i = rows[e]
             total = 0.0
-            for f in range(indptr[i], indptr[i + 1]):
+            for f in range(indptr[i], ends[i]):
                 total += data[f] * dense[indices[f]]
             y[e] = total
             along[i] += total * b[j]
         for e in range(p_indptr[j], p_indptr[j + 1]):
             dense[rows[e]] = 0.0
+
+
+@njit(cache=True)
+def _project(p_indptr, rows, x, b, projection, along, y):
+    """Take out of y what it adds along b; returns the sum of all x y."""
     for i in range(len(along)):
         along[i] *= projection[i]
     inner = 0.0

@@ -89,9 +89,12 @@ class Level:
             return self.B
         if self._candidates is None:
             B = np.array(self.B, dtype=float, order="C")
-            zero = np.zeros_like(B)
-            for _ in range(CANDIDATE_SWEEPS):
-                self.relaxation()(zero, B)
+            if self.A.format == "csr" and B.shape[1] == 1:
+                self.relaxation().smooth_one(B[:, 0], CANDIDATE_SWEEPS)
+            else:
+                zero = np.zeros_like(B)
+                for _ in range(CANDIDATE_SWEEPS):
+                    self.relaxation()(zero, B)
             self._candidates = B
         return self._candidates
 

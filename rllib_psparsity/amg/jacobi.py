@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.products import sort_rows
 from rllib_psparsity.amg.tentative import Tentative
+from rllib_psparsity.unsigned import unsigned
 
 OMEGA = 4.0 / 3.0
 """Weight of the Jacobi step (Vanek, Mandel and Brezina 1996)."""
@@ -46,6 +47,8 @@ def smooth_by_jacobi(A: csr_array, T: Tentative, C: csr_array) -> csr_array:
 
 @njit(cache=True)
 def _smooth(indptr, indices, data, c_indptr, c_indices, columns, values, b, p_indptr, p_indices, p_data):
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    c_indptr, c_indices = unsigned(c_indptr), unsigned(c_indices)
     n, num_columns = len(columns), len(b)
     strong = np.full(n, -1, dtype=np.int32)  # strong[j] == i: j is a strong neighbour of i, or i itself
     seen = np.full(num_columns, -1, dtype=np.int32)  # seen[j] == i: column j is in row i

@@ -1,7 +1,7 @@
 """Transposes and products of CSR matrices.
 
 SciPy's are compiled too, but on levels of a few hundred nodes their checks cost more than their sums. Sums run in the
-order of SciPy's, so the results have the same bits.
+order of SciPy's for (R A) P, so the results have the same bits.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.errors import SetupFailure
+from rllib_psparsity.unsigned import unsigned
 
 CSRArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 """(indptr, indices, data): int32, int32 and float64."""
@@ -33,8 +34,8 @@ def galerkin_product(
         coarse.sort_indices()
     else:
         n = P.shape[1]
-        AP = _multiply(A.indptr, A.indices, A.data, P.indptr, P.indices, P.data, n)
-        indptr, indices, data = sort_rows(*_multiply(R.indptr, R.indices, R.data, *AP, n), n)
+        factors = (array for M in (R, A, P) for array in (M.indptr, M.indices, M.data))
+        indptr, indices, data = sort_rows(*_triple_product(*factors), n)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
         raise SetupFailure("the Galerkin product is not finite")
@@ -56,8 +57,10 @@ def sort_rows(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_col
 
 @njit(cache=True)
 def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
+    indptr, indices, t_indptr = unsigned(indptr), unsigned(indices), unsigned(t_indptr)
+    count = t_indptr[1:]
     for j in indices:
-        t_indptr[j + 1] += 1
+        count[j] += 1
     for j in range(len(t_indptr) - 1):
         t_indptr[j + 1] += t_indptr[j]
     place = t_indptr[:-1].copy()
@@ -70,39 +73,60 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
 
 
 @njit(cache=True)
-def _multiply(a_indptr, a_indices, a_data, b_indptr, b_indices, b_data, num_columns):
-    """CSR arrays of A B, row by row (Gustavson 1978); rows not sorted, and without sums that vanish."""
-    n = len(a_indptr) - 1
-    indptr = np.zeros(n + 1, dtype=np.int32)
-    indices = np.empty(len(a_indices) + num_columns, dtype=np.int32)  # a guess, which grows
-    data = np.empty(len(indices))
-    seen = np.full(num_columns, -1, dtype=np.int32)  # seen[j] == i: column j is in row i
-    sums = np.empty(num_columns)
+def _triple_product(r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data):
+    """CSR arrays of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that vanish.
+
+    A row of R A is used up at once, so that no product of the size of A is ever stored.
+    """
+    r_indptr, r_indices = unsigned(r_indptr), unsigned(r_indices)
+    start, end, indices = unsigned(indptr), unsigned(indptr)[1:], unsigned(indices)
+    p_start, p_end, p_indices = unsigned(p_indptr), unsigned(p_indptr)[1:], unsigned(p_indices)
+    n, num_coarse = len(end), len(r_indptr) - 1
+    coarse_indptr = np.zeros(num_coarse + 1, dtype=np.int32)
+    coarse_indices = np.empty(len(r_indices) + num_coarse, dtype=np.int32)  # a guess, which grows
+    coarse_data = np.empty(len(coarse_indices))
+    seen, sums = np.full(n, -1, dtype=np.int32), np.empty(n)  # seen[k] == i: column k is in row i of R A
+    row = np.empty(n, dtype=np.uint32)
+    coarse_seen, coarse_sums = np.full(num_coarse, -1, dtype=np.int32), np.empty(num_coarse)
     count = 0
-    for i in range(n):
-        if count + num_columns > len(indices):
-            capacity = 2 * len(indices)
-            indices, data = _grown(indices, count, capacity), _grown(data, count, capacity)
-        end = count
-        for e in range(a_indptr[i], a_indptr[i + 1]):
-            k, a = a_indices[e], a_data[e]
-            for f in range(b_indptr[k], b_indptr[k + 1]):
-                j = b_indices[f]
+    for i in range(num_coarse):
+        if count + num_coarse > len(coarse_indices):
+            capacity = 2 * len(coarse_indices)
+            coarse_indices, coarse_data = _grown(coarse_indices, count, capacity), _grown(coarse_data, count, capacity)
+        size = 0
+        for e in range(r_indptr[i], r_indptr[i + 1]):
+            k, r = r_indices[e], r_data[e]
+            for f in range(start[k], end[k]):
+                j = indices[f]
                 if seen[j] != i:
                     seen[j] = i
-                    sums[j] = a * b_data[f]
-                    indices[end] = j
-                    end += 1
+                    sums[j] = r * data[f]
+                    row[size] = j
+                    size += 1
                 else:
-                    sums[j] += a * b_data[f]
-        for f in range(count, end):
-            j = indices[f]
-            if sums[j] != 0.0:
-                indices[count] = j
-                data[count] = sums[j]
+                    sums[j] += r * data[f]
+        last = count
+        for g in range(size - 1, -1, -1):  # SciPy's order
+            k = row[g]
+            if sums[k] == 0.0:
+                continue
+            for f in range(p_start[k], p_end[k]):
+                j = p_indices[f]
+                if coarse_seen[j] != i:
+                    coarse_seen[j] = i
+                    coarse_sums[j] = sums[k] * p_data[f]
+                    coarse_indices[last] = j
+                    last += 1
+                else:
+                    coarse_sums[j] += sums[k] * p_data[f]
+        for f in range(count, last):
+            j = np.uint32(coarse_indices[f])
+            if coarse_sums[j] != 0.0:
+                coarse_indices[count] = j
+                coarse_data[count] = coarse_sums[j]
                 count += 1
-        indptr[i + 1] = count
-    return indptr, indices[:count], data[:count]
+        coarse_indptr[i + 1] = count
+    return coarse_indptr, coarse_indices[:count], coarse_data[:count]
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_vectors import by_strips
+from rllib_psparsity.unsigned import unsigned
 
 
 class Relaxation:
@@ -41,6 +42,15 @@ class Relaxation:
         else:
             _block_sweeps(A.indptr, A.indices, self._data, self.inverse, b, x)
 
+    def smooth_one(self, x: np.ndarray, sweeps: int) -> None:
+        """As many calls for A x = 0 and one vector x (n,), of a csr matrix with sorted indices.
+
+        Each half sweep needs only half of A: what the other half adds to a row is known from the half sweep before
+        (Conrad and Wallach 1977).
+        """
+        A = self.A
+        _halved_sweeps(A.indptr, *self.halves(), A.indices, self._data, self.inverse.ravel(), x, sweeps)
+
     def halves(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) each, of a matrix with sorted indices: where a row's entries left of the diagonal end, and where those
         right of it begin."""
@@ -61,12 +71,13 @@ def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -
 
 @njit(cache=True, error_model="numpy")
 def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     old, new = x.copy(), np.empty_like(x)
     for _ in range(sweeps):
         for i in range(len(diagonal)):
             s0 = s1 = s2 = s3 = 0.0
             for entry in range(indptr[i], indptr[i + 1]):
-                a, j = data[entry], np.uint32(indices[entry])
+                a, j = data[entry], indices[entry]
                 s0 += a * old[j, 0]
                 s1 += a * old[j, 1]
                 s2 += a * old[j, 2]
@@ -80,6 +91,7 @@ def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
 
 @njit(cache=True)
 def _reciprocal_diagonal(indptr, indices, data):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(indptr) - 1
     inverse = np.zeros((n, 1, 1))
     for i in range(n):
@@ -103,7 +115,35 @@ def _halves(indptr, indices):
 
 
 @njit(cache=True)
+def _halved_sweeps(indptr, below, above, indices, data, inverse, x, sweeps):
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    below, above = unsigned(below), unsigned(above)
+    n = len(x)
+    left, right = np.empty(n), np.empty(n)  # minus the halves of A x
+    for i in range(n):
+        right[i] = _minus_product(above[i], indptr[i + 1], indices, data, x)
+    for _ in range(sweeps):
+        for i in range(n):
+            left[i] = _minus_product(indptr[i], below[i], indices, data, x)
+            if inverse[i] != 0.0:
+                x[i] = (left[i] + right[i]) * inverse[i]
+        for i in range(n - 1, -1, -1):
+            right[i] = _minus_product(above[i], indptr[i + 1], indices, data, x)
+            if inverse[i] != 0.0:
+                x[i] = (left[i] + right[i]) * inverse[i]
+
+
+@njit(cache=True)
+def _minus_product(start, stop, indices, data, x):
+    total = 0.0
+    for entry in range(start, stop):
+        total -= data[entry] * x[indices[entry]]
+    return total
+
+
+@njit(cache=True)
 def _scalar_sweeps(indptr, indices, data, inverse, b, x):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n, num_vectors = b.shape
     rhs = np.empty(num_vectors)
     for sweep in range(2):
@@ -124,6 +164,7 @@ def _scalar_sweeps(indptr, indices, data, inverse, b, x):
 
 @njit(cache=True)
 def _block_sweeps(indptr, indices, data, inverse, b, x):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n, block = inverse.shape[0], inverse.shape[1]
     num_vectors = b.shape[1]
     rhs = np.empty((block, num_vectors))

@@ -7,6 +7,7 @@ from numba import njit
 from scipy.sparse import csr_array
 
 from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.unsigned import unsigned
 
 
 def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
@@ -33,6 +34,7 @@ def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
 @njit(cache=True)
 def _fill(edge_index, mask, indptr, indices):
     """Edges come sorted by their smaller, then their larger end, so rows filled in their order are sorted."""
+    edge_index = unsigned(edge_index)
     n = len(indptr) - 1
     lower = np.zeros(n, dtype=np.int32)  # first the counts, then the next places of each row's smaller neighbours
     upper = np.zeros(n, dtype=np.int32)

@@ -171,7 +171,8 @@ def _check_weights(weights: dict[str, np.ndarray], expected: dict[str, tuple[int
                 f"{path}: tensor {name} is {tensor.dtype} of shape {tensor.shape}, expected float32 of shape "
                 f"{expected[name]} by {MANIFEST}; {_EXPORT_AGAIN}"
             )
-        if not np.isfinite(tensor).all():
-            raise InputError(f"{path}: tensor {name} has entries that are not finite; export an earlier checkpoint")
+    if not np.isfinite(np.concatenate([tensor.ravel() for tensor in weights.values()])).all():
+        name = next(name for name, tensor in weights.items() if not np.isfinite(tensor).all())
+        raise InputError(f"{path}: tensor {name} has entries that are not finite; export an earlier checkpoint")
     if weights["temperature"] <= 0:
         raise InputError(f"{path}: temperature is {float(weights['temperature'])}, expected above 0; {_EXPORT_AGAIN}")

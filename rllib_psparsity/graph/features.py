@@ -12,6 +12,7 @@ from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
+from rllib_psparsity.unsigned import unsigned
 
 LOG_FLOOR = -8.0
 """Couplings below 10^-8 of the diagonals count as 10^-8."""
@@ -38,6 +39,9 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     edge_index = np.empty((2, num_edges), dtype=np.int32)
     edge_features = np.empty((num_edges, len(EDGE_FEATURES)), dtype=np.float32)
     _edge_features(*W, rows, edge_index, edge_features)
+    # Here, since numpy takes the logarithms of many at once.
+    relative = np.maximum(edge_features[:, 0], np.float32(0.1 * 10.0**LOG_FLOOR))
+    np.maximum(np.log10(relative, out=relative), LOG_FLOOR, out=edge_features[:, 0])
     return LevelGraph(node_features, edge_index, edge_features, level, block)
 
 
@@ -66,6 +70,7 @@ def reduced_values(A: csr_array | bsr_array, B: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _scale(indptr, indices, data, b, values):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     for i in range(len(b)):
         for e in range(indptr[i], indptr[i + 1]):
             values[e] = data[e] * b[i] * b[indices[e]]
@@ -98,6 +103,7 @@ def _row_statistics(indptr, indices, values, node):
     diagonals of S and of S^2 for the l1-Jacobi sweep S = I - D^-1 W, D = diag(weight). Explicit zeros are no couplings;
     a w_ii that is not positive counts as 1.
     """
+    indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(node)
     diagonal, root, per_degree = np.zeros(n), np.empty(n), np.zeros(n)
     per_largest, per_total = np.zeros(n), np.zeros(n)
@@ -160,10 +166,13 @@ def _one_way_distance(response, full):
 
 @njit(cache=True)
 def _edge_features(indptr, indices, values, rows, edge_index, edge):
-    """Fill both arrays. The evolution distance of an edge, 0 for the strongest, is the mean over both ends of
+    """Fill both arrays, the first feature without its logarithm.
+
+    The evolution distance of an edge, 0 for the strongest, is the mean over both ends of
     ``|1 - z_i / z_j|`` for the delta function z of i, evolved by S^2 (Olson, Schroder and Tuminaro 2010, section 3, for
     one candidate, which is the constant in W's variables).
     """
+    indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved = rows
     n = len(diagonal)
     distance = np.empty(len(edge))
@@ -205,8 +214,7 @@ def _edge_features(indptr, indices, values, rows, edge_index, edge):
             edge_index[0, count] = i
             edge_index[1, count] = j
             f = edge[count]
-            relative = size * root[i] * root[j]
-            f[0] = np.log(relative) / np.log(10.0) if relative > 10.0**LOG_FLOOR else LOG_FLOOR
+            f[0] = size * root[i] * root[j]
             pull = max(-w, 0.0)
             c_i, c_j = pull * per_largest[i], pull * per_largest[j]
             f[1], f[2] = min(c_i, c_j), max(c_i, c_j)

@@ -265,7 +265,7 @@ class SparseInference(Inference):
         h = row_kernels.input_layer(
             node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, per_edge
         )
-        active, spare = np.empty_like(h), np.empty_like(h)
+        active, spare = np.empty((0, self.config.width), np.float32), np.empty_like(h)
         for k in range(self.config.layers):
             weight, bias = self._linear(f"{encoder}.mixers.{k}")
             row_kernels.mixing_layer(

@@ -4,8 +4,7 @@ Nodes and edges go in blocks: a block's rows are gathered into a buffer that sta
 weights at once. So nothing of the size of all edges times the width is ever stored. Weights are the transposes of
 torch's; all real arrays are float32, contiguous.
 
-Where an argument is called `lanes`, only its length counts: a tuple's length is part of its type, so that numba
-compiles a version for that width, in which a row is a vector of the processor.
+For `lanes` see `policy.row_vectors`.
 """
 
 from __future__ import annotations
@@ -13,45 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+
+from rllib_psparsity.policy.row_vectors import add_row, sum_rows, sum_three
+from rllib_psparsity.unsigned import unsigned
 
 BLOCK = 128
-
-
-def _define_add_row(typing_context: Any, target: Any, i: Any, source: Any, j: Any, factor: Any, lanes: Any) -> Any:
-    """``target[i, :len(lanes)] += factor * source[j, :len(lanes)]`` for 2-dimensional contiguous float32 arrays.
-
-    Written in LLVM's terms, since its vectoriser gives up on short rows of arrays that might overlap: four times
-    faster than the loop, and than SciPy's product of a sparse and a dense matrix.
-    """
-    signature = types.void(target, i, source, j, factor, lanes)
-    vector = ir.VectorType(ir.FloatType(), lanes.count)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def row(position: int) -> Any:
-            kind = signature.args[position]
-            array = context.make_array(kind)(context, builder, args[position])
-            number = context.cast(builder, args[position + 1], signature.args[position + 1], types.intp)
-            index = [number, context.get_constant(types.intp, 0)]
-            pointer = cgutils.get_item_pointer(context, builder, kind, array, index, wraparound=False)
-            return builder.bitcast(pointer, vector.as_pointer())
-
-        to, fetched = row(0), row(2)
-        undefined = vector(ir.Undefined)
-        one = builder.insert_element(undefined, args[4], ir.IntType(32)(0))
-        all_lanes = ir.VectorType(ir.IntType(32), lanes.count)([0] * lanes.count)
-        factors = builder.shuffle_vector(one, undefined, all_lanes)
-        scaled = builder.fmul(factors, builder.load(fetched, align=4), flags=("contract",))
-        builder.store(builder.fadd(builder.load(to, align=4), scaled, flags=("contract",)), to, align=4)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-add_row: Any = intrinsic(_define_add_row)
 
 
 def writable(array: np.ndarray, dtype: Any) -> np.ndarray:
@@ -64,30 +30,39 @@ def row_adjacency(edge_index, num_nodes):
     """Rows of the symmetric adjacency: row_start (N + 1,), neighbour and incident_edge (2E,), all int32.
 
     Row i owns the entries row_start[i] to row_start[i + 1], which ascend in neighbours and in edges: since edges are
-    sorted by first, then second end, all lower neighbours are put in before the upper ones.
+    sorted by first, then second end, all lower neighbours come before the upper ones, which follow each other.
     """
+    edge_index = unsigned(edge_index)
     num_edges = edge_index.shape[1]
+    first, second = edge_index[0], edge_index[1]
     row_start = np.zeros(num_nodes + 1, np.int32)
-    for end in range(2):
-        for e in range(num_edges):
-            row_start[edge_index[end, e] + 1] += 1
-    for i in range(num_nodes):
-        row_start[i + 1] += row_start[i]
-    free = row_start[:-1].copy()
+    free = np.zeros(num_nodes, np.uint32)  # first the number of lower neighbours, then where the next one goes
     neighbour = np.empty(2 * num_edges, np.int32)
     incident_edge = np.empty(2 * num_edges, np.int32)
-    for end in range(2):
-        for e in range(num_edges):
-            i = edge_index[1 - end, e]
-            neighbour[free[i]] = edge_index[end, e]
-            incident_edge[free[i]] = e
-            free[i] += 1
+    for e in range(num_edges):
+        free[second[e]] += 1
+    e = 0
+    for i in range(num_nodes):
+        entry = row_start[i] + free[i]
+        free[i] = row_start[i]
+        while e < num_edges and first[e] == i:
+            neighbour[entry] = second[e]
+            incident_edge[entry] = e
+            entry += 1
+            e += 1
+        row_start[i + 1] = entry
+    for e in range(num_edges):
+        j = second[e]
+        neighbour[free[j]] = first[e]
+        incident_edge[free[j]] = e
+        free[j] += 1
     return row_start, neighbour, incident_edge
 
 
 @njit(cache=True)
 def normalise_operators(values, edge_index, num_nodes):
     """D^-1/2 W D^-1/2 in place, for the R = 3 symmetric W whose entries are the columns of `values` (E, 3)."""
+    edge_index = unsigned(edge_index)
     scale = np.zeros((num_nodes, 3), np.float32)
     for e in range(len(values)):
         i, j = edge_index[0, e], edge_index[1, e]
@@ -106,17 +81,16 @@ def normalise_operators(values, edge_index, num_nodes):
 @njit(cache=True)
 def input_layer(node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, lanes):
     """(N, C): linear in a node's features and in the mean of those of its edges; lanes: F_e."""
+    row_start, incident_edge = unsigned(row_start), unsigned(incident_edge)
     N = len(node_features)
     h = np.empty((N, len(bias)), np.float32)
     mean = np.empty((BLOCK, len(lanes)), np.float32)
     part = np.empty((BLOCK, len(bias)), np.float32)
     for start in range(0, N, BLOCK):
         stop = min(N, start + BLOCK)
-        mean[:] = 0
         for i in range(start, stop):
             share = np.float32(1) / np.float32(max(row_start[i + 1] - row_start[i], 1))
-            for k in range(row_start[i], row_start[i + 1]):
-                add_row(mean, i - start, edge_features, incident_edge[k], share, lanes)
+            sum_rows(mean, i - start, edge_features, share, incident_edge, row_start[i], row_start[i + 1], lanes)
         np.dot(node_features[start:stop], from_node, h[start:stop])
         np.dot(mean[: stop - start], from_edge, part[: stop - start])
         for i in range(start, stop):
@@ -128,26 +102,27 @@ def input_layer(node_features, edge_features, row_start, incident_edge, from_nod
 @njit(cache=True, nogil=True)
 def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, first, last, lanes):
     """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``, in the rows from first to last;
-    lanes: C."""
+    an `active` without rows is not filled; lanes: C."""
+    row_start, neighbour = unsigned(row_start), unsigned(neighbour)
+    incident_edge = unsigned(incident_edge)
     C = h.shape[1]
-    one = np.float32(1)
     rows = np.empty((4 * BLOCK, C), np.float32)
+    part = np.empty((BLOCK, C), np.float32)
+    keeps = len(active) > 0
     for start in range(first, last, BLOCK):
         stop = min(last, start + BLOCK)
-        rows[:] = 0
         for i in range(start, stop):
             row = 4 * (i - start)
-            add_row(rows, row, h, i, one, lanes)
-            for k in range(row_start[i], row_start[i + 1]):
-                j, e = neighbour[k], incident_edge[k]
-                add_row(rows, row + 1, h, j, values[e, 0], lanes)
-                add_row(rows, row + 2, h, j, values[e, 1], lanes)
-                add_row(rows, row + 3, h, j, values[e, 2], lanes)
-        np.dot(rows.reshape(BLOCK, 4 * C)[: stop - start], weight, active[start:stop])
+            for c in range(C):
+                rows[row, c] = h[i, c]
+            sum_three(rows, row + 1, h, values, neighbour, incident_edge, row_start[i], row_start[i + 1], lanes)
+        np.dot(rows.reshape(BLOCK, 4 * C)[: stop - start], weight, part[: stop - start])
         for i in range(start, stop):
             for c in range(C):
-                active[i, c] = max(active[i, c] + bias[c], np.float32(0))
-                out[i, c] = h[i, c] + active[i, c]
+                value = max(part[i - start, c] + bias[c], np.float32(0))
+                out[i, c] = h[i, c] + value
+                if keeps:
+                    active[i, c] = value
 
 
 @njit(cache=True)
@@ -239,6 +214,7 @@ def edge_head(
     to_logits, out_bias : (H, R), (R,)
     prior : columns, threshold and steepness, (R,) each, and the bound
     """
+    edge_index = unsigned(edge_index)
     H = len(bias)
     columns, threshold, steepness, bound = prior
     one = np.float32(1)

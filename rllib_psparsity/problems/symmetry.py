@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from scipy.sparse import coo_array, csr_array
 
+from rllib_psparsity.unsigned import unsigned
+
 
 def asymmetry(matrix: csr_array, diagonal: np.ndarray) -> tuple[float, int, int] | None:
     """The largest ``|a_ij - a_ji| / sqrt(a_ii a_jj)``, and where a_ij and a_ji are stored; -1 if nothing differs.
@@ -18,7 +20,7 @@ def asymmetry(matrix: csr_array, diagonal: np.ndarray) -> tuple[float, int, int]
     diagonal : (n,) float64, positive
     """
     relative, entry, mirrored = _largest_gap(matrix.indptr, matrix.indices, matrix.data, np.sqrt(diagonal))
-    return None if entry < 0 else (relative, entry, mirrored)
+    return None if entry < 0 else (relative, int(entry), int(mirrored))
 
 
 def average_with_transpose(matrix: csr_array) -> None:
@@ -40,24 +42,26 @@ def with_symmetric_pattern(matrix: csr_array) -> csr_array:
 
 @njit(cache=True)
 def _largest_gap(indptr, indices, data, root):
-    cursor = indptr[:-1].copy()
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    cursor, stop = indptr[:-1].copy(), indptr[1:]
     largest, entry, mirrored = -1.0, 0, 0
     for i in range(len(root)):
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
             m = cursor[j]
-            if m == indptr[j + 1] or indices[m] != i:
+            if m == stop[j] or indices[m] != i:
                 return -1.0, -1, -1
             cursor[j] += 1
             if data[e] != data[m]:
                 gap = abs(data[e] - data[m]) / root[i] / root[j]
                 if gap > largest:
-                    largest, entry, mirrored = gap, e, m
+                    largest, entry, mirrored = gap, np.int64(e), np.int64(m)
     return largest, entry, mirrored
 
 
 @njit(cache=True)
 def _average(indptr, indices, data):
+    indptr, indices = unsigned(indptr), unsigned(indices)
     cursor = indptr[:-1].copy()
     for i in range(len(cursor)):
         for e in range(indptr[i], indptr[i + 1]):

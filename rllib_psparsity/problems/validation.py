@@ -78,7 +78,8 @@ def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
     # A copy, and wide enough before duplicates are summed.
     matrix = csr_array(A.astype(np.float64, copy=False), copy=True)
     matrix.sum_duplicates()
-    matrix.eliminate_zeros()
+    if np.count_nonzero(matrix.data) < matrix.nnz:
+        matrix.eliminate_zeros()
     return _with_small_indices(matrix), block_size, tolerance
 
 

@@ -95,3 +95,21 @@ def test_halves_of_the_rows():
         row = A.indices[start:stop]
         np.testing.assert_array_equal(A.indices[start : below[i]], row[row < i])
         np.testing.assert_array_equal(A.indices[above[i] : stop], row[row > i])
+
+
+@pytest.mark.parametrize("name", [*SCALAR, "coarse nine_point"])
+def test_one_vector_is_smoothed_as_by_sweeps_over_whole_rows(name):
+    A = coarse_level("nine_point")[0] if name.startswith("coarse ") else problem(name).A
+    _, x = vectors(A.shape[0], 1)
+    expected, smooth = x.copy(), x[:, 0].copy()
+    for _ in range(3):
+        Relaxation(A)(np.zeros_like(expected), expected)
+    Relaxation(A).smooth_one(smooth, 3)
+    np.testing.assert_allclose(smooth, expected[:, 0], rtol=0, atol=1e-13 * np.abs(expected).max())
+
+
+def test_smoothing_one_vector_leaves_an_empty_row_alone():
+    A = csr_array(np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 2.0]]))
+    x = np.array([1.0, 5.0, 1.0])
+    Relaxation(A).smooth_one(x, 1)
+    np.testing.assert_allclose(x, [0.125, 5.0, 0.25])
