@@ -108,6 +108,8 @@ class PolicyConfig(Section):
     """Edges a row for `top_k`."""
     prior: bool = True
     """Add the log-odds of a textbook strength measure to the network's edge logits; false leaves the network alone."""
+    coherence: float = Field(default=0.9, ge=0, lt=1)
+    """How alike edges with like features are drawn in training, for the action `edges`; 0 draws each by itself."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
     temperature: TemperatureConfig = TemperatureConfig()
@@ -167,7 +169,7 @@ class TrainingConfig(Section):
     """Discount from a level to the next; 1, since an episode ends by itself."""
     lambda_: float = Field(default=0.95, ge=0, le=1, alias="lambda")
     """Trace decay of the advantage estimate through the aggregation; `reinforce` has none."""
-    edge_weight: float = Field(default=10.0, ge=0)
+    edge_weight: float = Field(default=2.0, ge=0)
     """Weight of the edges' gain in the objective: its gradient, a mean over thousands of edges, is small by itself."""
     recipe_weight: float = Field(default=0.5, ge=0)
     """Weight of the recipes' gain in the objective."""

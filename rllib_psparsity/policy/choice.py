@@ -1,7 +1,8 @@
 """From logits to decisions: sampling, mode, and the log-probabilities of what was chosen. Without torch.
 
-The probability of a decision is that of its recipe times that of many small independent units given the recipe: one
-per edge, or one per row for the action `top_k`; `policy.actions` has the same distributions with gradients.
+The probability of a decision is that of its recipe times that of many small units given the recipe: one
+per edge, or one per row for the action `top_k`; `policy.actions` has the same distributions with gradients. Edges are
+not drawn independently, though: see `policy.coherent_noise`.
 
 Each graph draws from a generator of its own, so its draw does not depend on the graphs beside it.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from rllib_psparsity.amg.decision import Decision
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.coherent_noise import coherent_uniform
 from rllib_psparsity.policy.inference import Logits
 from rllib_psparsity.policy.row_kernels import row_adjacency, writable
 
@@ -78,7 +80,7 @@ def _choose(
         elif rng is None:
             decisions.append(Decision(of_graph > 0, r))
         else:
-            decisions.append(Decision(rng.random(graph.num_edges) < _sigmoid(of_graph), r))
+            decisions.append(Decision(coherent_uniform(graph, config.coherence, rng) < _sigmoid(of_graph), r))
     return Choice(logits.graphs, decisions, logits.recipe_logits, edge_logits)
 
 

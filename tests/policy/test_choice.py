@@ -10,6 +10,7 @@ from rllib_psparsity.config.schema import PolicyConfig, TemperatureConfig
 from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.choice import Choice, mode, sample
+from rllib_psparsity.policy.coherent_noise import coherent_uniform
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import PolicyOutput, SparsifierPolicy
@@ -65,7 +66,8 @@ def test_the_order_of_draws_is_recipe_then_edges():
     rng = np.random.default_rng(7)
     recipe = int(np.argmax(output.recipe_logits[0].numpy() + rng.gumbel(size=2)))
     chances = 1 / (1 + np.exp(-output.edge_logits[:, recipe].numpy().astype(float)))
-    assert decision.recipe == recipe and (decision.edge_is_strong == (rng.random(5) < chances)).all()
+    noise = coherent_uniform(CYCLE_GRAPH, EDGES.coherence, rng)
+    assert decision.recipe == recipe and (decision.edge_is_strong == (noise < chances)).all()
 
 
 def test_mode_takes_the_likelier_side_of_every_choice():

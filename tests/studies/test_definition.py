@@ -78,8 +78,15 @@ def test_other_files_are_no_studies() -> None:
     assert {"cures", "sweeps", "variation_a", "variation_b"} <= {path.stem for path in SHIPPED}
 
 
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_studies_resolve(path: Path) -> None:
+    study = load_study(path)
+    configs = [study.config(arm, study.seeds[0]) for arm in study.arms]
+    assert len(study.seeds) >= 3 and len({config.model_dump_json() for config in configs}) == len(configs)
+
+
 @pytest.mark.parametrize("name", ["variation_a", "variation_b"])
-def test_shipped_studies_resolve(name: str) -> None:
+def test_variations_have_five_seeds_and_both_rewards(name: str) -> None:
     study = load_study(STUDIES / f"{name}.yaml")
     assert len(study.seeds) == 5
     rewards = [study.config(arm, 0).reward.name for arm in study.arms]
