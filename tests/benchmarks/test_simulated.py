@@ -10,7 +10,7 @@ import ray
 
 from benchmarks import cluster
 from benchmarks.algorithms import IdleLearner, TimedLearner, build, iterate, local_ray
-from benchmarks.overhead import bare_inference, bare_loop
+from benchmarks.overhead import bare_in_runner, bare_inference, bare_loop
 from benchmarks.saturation import sample_and_weigh
 from benchmarks.simulated import SLEEP, SPIN, SimulatedEnv, SimulatedEnvRunner, SimulatedPool, record_episode
 from tests.environment.tiny import tiny_config
@@ -63,6 +63,7 @@ def test_without_runners_or_learning_the_algorithm_samples_what_the_bare_loop_do
         after = algorithm.learner_group.get_weights()
         pool = SimulatedPool(config, 0.001, SLEEP)
         bare = bare_loop(pool, bare_inference(config, algorithm.env_runner), episodes=6, chunk=3)
+        assert bare_in_runner(algorithm.env_runner, episodes=6)["steps"] == bare["steps"]
     finally:
         algorithm.stop()
     assert done.episodes == 6 and done.steps == bare["steps"] == 6 * len(recording.results)
