@@ -85,10 +85,10 @@ def test_the_timed_learner_learns_and_knows_how_long_it_took(any_ray):
     assert sampled["sampling_seconds"] > 0 and sampled["episode_bytes"] > 10_000
 
 
-def test_cluster_figures_compare_with_one_runner():
+def test_cluster_figures_compare_with_runners_that_only_wait():
     def row(rate):
         return {"steps_per_second": rate, "driver_busy": 0.1, "cores_busy": 1.0}
 
-    figures = cluster.summarise([{"1": row(20.0), "4": row(72.0)}], [1, 4])
+    figures = cluster.summarise([{"1": row(20.0), "4": row(72.0)}], [1, 4], step=0.05)
     assert figures["4"]["share_of_ideal"]["median"] == pytest.approx(0.9)
     assert figures["1"]["share_of_ideal"]["median"] == 1.0
