@@ -8,7 +8,7 @@ does cost CPU is real: inference, connectors, shipping from node to node, metric
 machine's cores, where a cluster would have one a runner: `cores_busy`, of all processes, says when they and not the
 design are the limit, `driver_busy` the share of the time for which the driver computes.
 
-Ideal is the rate of one runner times their number; the chunks are spread evenly, so a whole iteration may reach it.
+Ideal is a step in every so many milliseconds by every runner, as if all the rest cost nothing.
 """
 
 from __future__ import annotations
@@ -76,17 +76,14 @@ def _machine_cpu_seconds() -> float:
     return ticks / 100.0
 
 
-def summarise(rows: Sequence[dict[str, dict[str, float]]], counts: Sequence[int]) -> dict[str, Any]:
-    """Steps per second by number of runners, and their share of the ideal, repeat by repeat."""
+def summarise(rows: Sequence[dict[str, dict[str, float]]], counts: Sequence[int], step: float) -> dict[str, Any]:
+    """Steps per second by number of runners, and their share of what runners that only wait would make."""
     figures: dict[str, Any] = {}
     for count in counts:
         mine = [row[str(count)] for row in rows]
-        one = [row[str(counts[0])]["steps_per_second"] / counts[0] for row in rows]
         figures[str(count)] = {
             "steps_per_second": spread([row["steps_per_second"] for row in mine]),
-            "share_of_ideal": spread(
-                [row["steps_per_second"] / (count * single) for row, single in zip(mine, one, strict=True)]
-            ),
+            "share_of_ideal": spread([row["steps_per_second"] * step / count for row in mine]),
             "driver_busy": spread([row["driver_busy"] for row in mine]),
             "cores_busy": spread([row["cores_busy"] for row in mine]),
         }
@@ -119,7 +116,11 @@ def main() -> None:
         for algorithm in algorithms.values():
             algorithm.stop()
 
-    figures = {"nodes": nodes, "step_milliseconds": options.milliseconds, "runners": summarise(rows, options.runners)}
+    figures = {
+        "nodes": nodes,
+        "step_milliseconds": options.milliseconds,
+        "runners": summarise(rows, options.runners, options.milliseconds / 1e3),
+    }
     print(f"{nodes} nodes\nrunners   steps/s   of ideal   driver busy   cores busy")
     for count, values in figures["runners"].items():
         rate, share, driver, cores = (

@@ -7,12 +7,13 @@ step until the milliseconds are over: of CPU time (spin, the default: it compete
 or of wall time (sleep). Interleaved:
 
     bare          a plain loop over chunks of episodes: reset, the policy's decisions for all graphs at once, step
+    2 bare        the same in two processes at once, which slow each other down without any help from RLlib
     0 runners     the same by RLlib in this process: connectors, episodes, metrics
     1, 2 runners  by actors: episodes shipped to the driver, weights broadcast to the runners
 
 Each RLlib figure is a number of whole `Algorithm.train()`s whose learner does nothing: sampling, metrics, weights, the
-result. The overhead of a step is the runners' wall time per step less that of the bare loop. Target: at most 10 % of
-the step.
+result. The overhead of a step is the runners' wall time per step less that of as many bare loops. Target: at most 10 %
+of the step.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.choice import sample
 
 TARGET_PERCENT = 10.0
+PROCESSES = {"bare": 1, "2 bare": 2, "0 runners": 1, "1 runner": 1, "2 runners": 2}
+"""Of each variant, that step environments side by side."""
+BARE = {"0 runners": "bare", "1 runner": "bare", "2 runners": "2 bare"}
+"""What each of RLlib's variants is compared with."""
 Infer = Callable[[Sequence[LevelGraph], Sequence[np.random.Generator]], Sequence[Decision]]
 
 
@@ -71,17 +76,31 @@ def bare_inference(config: Config, runner: Any) -> Infer:
     return infer
 
 
-def summarise(rows: Sequence[dict[str, dict[str, float]]], runners: dict[str, int], step: float) -> dict[str, Any]:
-    """Milliseconds a step and runner of every variant, and what it adds to the bare loop, repeat by repeat."""
-    figures: dict[str, Any] = {}
-    for name in rows[0]:
-        per_step = [1e3 * row[name]["seconds"] * max(runners[name], 1) / row[name]["steps"] for row in rows]
-        figures[name] = {"milliseconds_per_step": spread(per_step)}
-        if name != "bare":
-            bare = [1e3 * row["bare"]["seconds"] / row["bare"]["steps"] for row in rows]
-            added = [mine - theirs for mine, theirs in zip(per_step, bare, strict=True)]
-            figures[name]["overhead_milliseconds"] = spread(added)
-            figures[name]["overhead_percent"] = spread([100 * value / (1e3 * step) for value in added])
+def bare_in_runner(runner: Any, episodes: int) -> dict[str, float]:
+    """Inside a runner: the bare loop with its environments and its policy."""
+    config = runner.config.run_config
+    infer = bare_inference(config, runner)
+    return bare_loop(runner.env, infer, episodes, config.env_runners.episodes_per_chunk)
+
+
+def bare_in_runners(algorithm: Any, episodes: int) -> dict[str, float]:
+    """In all runners at once, an equal share of the episodes each."""
+    group = algorithm.env_runner_group
+    call = partial(bare_in_runner, episodes=episodes // group.num_remote_workers())
+    done = group.foreach_env_runner(call, local_env_runner=False)
+    return {"seconds": max(one["seconds"] for one in done), "steps": sum(one["steps"] for one in done)}
+
+
+def summarise(rows: Sequence[dict[str, dict[str, float]]], step: float) -> dict[str, Any]:
+    """Milliseconds a step and process of every variant, and what RLlib's add to the bare loops, repeat by repeat."""
+    per_step = {
+        name: [1e3 * row[name]["seconds"] * PROCESSES[name] / row[name]["steps"] for row in rows] for name in PROCESSES
+    }
+    figures: dict[str, Any] = {name: {"milliseconds_per_step": spread(values)} for name, values in per_step.items()}
+    for name, bare in BARE.items():
+        added = [mine - theirs for mine, theirs in zip(per_step[name], per_step[bare], strict=True)]
+        figures[name]["overhead_milliseconds"] = spread(added)
+        figures[name]["overhead_percent"] = spread([100 * value / (1e3 * step) for value in added])
     return figures
 
 
@@ -97,27 +116,25 @@ def main() -> None:
     step = options.milliseconds / 1e3
     common = (f"training.episodes_per_iteration={options.episodes}",)
     env_config = {"seconds": step, "mode": options.mode}
-    runners = {"bare": 0, "0 runners": 0, "1 runner": 1, "2 runners": 2}
+    episodes = options.iterations * options.episodes
 
     with local_ray(cpus=4):
         algorithms = {
             name: build(
-                load_config(variation="B", overrides=(*common, f"env_runners.count={count}")),
+                load_config(variation="B", overrides=(*common, f"env_runners.count={name[0]}")),
                 IdleLearner,
                 SimulatedEnvRunner,
                 env_config,
             )
-            for name, count in runners.items()
-            if name != "bare"
+            for name in BARE
         }
         local = algorithms["0 runners"]
         config = local.config.run_config
         pool = SimulatedPool(config, **env_config)
         infer = bare_inference(config, local.env_runner)
         variants: dict[str, Callable[[], dict[str, float]]] = {
-            "bare": partial(
-                bare_loop, pool, infer, options.iterations * options.episodes, config.env_runners.episodes_per_chunk
-            ),
+            "bare": partial(bare_loop, pool, infer, episodes, config.env_runners.episodes_per_chunk),
+            "2 bare": partial(bare_in_runners, algorithms["2 runners"], episodes),
             **{name: partial(_train, algorithm, options.iterations) for name, algorithm in algorithms.items()},
         }
         interleave(variants, 1)  # compiles, connects, warms up
@@ -126,10 +143,10 @@ def main() -> None:
             algorithm.stop()
 
     figures = {"mode": options.mode, "step_milliseconds": options.milliseconds, "target_percent": TARGET_PERCENT}
-    figures |= summarise(rows, runners, step)
-    for name in runners:
+    figures |= summarise(rows, step)
+    for name in PROCESSES:
         line = f"{name:<10} {figures[name]['milliseconds_per_step']['median']:7.2f} ms a step"
-        if name != "bare":
+        if name in BARE:
             line += f", adds {figures[name]['overhead_percent']['median']:5.1f} %"
         print(line)
     print(write_result("overhead", sys.argv[1:], figures, rows, result_directory(options)))

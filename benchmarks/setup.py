@@ -12,9 +12,10 @@ Three methods on three matrices: the 5-point Laplacian and rotated anisotropic d
 
 Times are CPU seconds of one thread, all methods in one process and interleaved, so that each finds caches and clock
 rate as the others do; wall times are beside them. Everything has been compiled, loaded and run on a small matrix of the
-same kind before. The matrix is told apart from what PyAMG keeps on it by a fresh object for every set-up. Memory is the
-peak resident set above that with the matrix loaded, of one set-up in a process of its own. The solve, conjugate
-gradients to 1e-8, is context: a cheap set-up that solves badly is no bargain.
+same kind before. The matrix is told apart from what PyAMG keeps on it by a fresh object for every set-up. The cost per
+unknown is compared with that of the smallest size in the same repeat. Memory is the peak resident set above that with
+the matrix loaded, of one set-up in a process of its own. The solve, conjugate gradients to 1e-8, is context: a cheap
+set-up that solves badly is no bargain.
 
 Without --policy: the network before any training. Its masks are nearly those of the classical prior, but its choice of
 recipes, which a set-up costs most by, is anything; with --recipe its menu holds that one only. The recipes that were
@@ -41,6 +42,7 @@ PROBLEMS = ("2D 5-point", "2D 9-point", "3D 7-point")
 METHODS = ("learned", "default", "evolution")
 CLASSICAL = {"default": "PyAMG default", "evolution": "sa evolution 4 jacobi"}
 SIZES = (10_000, 100_000, 1_000_000)
+SMALLEST_REPEATS = 5
 MORE_REPEATS_BELOW = 100_000
 """Smaller set-ups are repeated as many times more often as they are smaller: they take milliseconds."""
 QUICK_SIZES = (1_000, 2_000)
@@ -59,6 +61,11 @@ PHASES = {
     "PyAMG object": ("rllib_psparsity.amg.hierarchy:Hierarchy.to_pyamg",),
 }
 OTHER = "other"
+
+
+def smallest(method: str) -> str:
+    """Name of the variant that sets up the problem's smallest size."""
+    return f"{method}, smallest size"
 
 
 def matrix(problem: str, unknowns: int) -> Any:
@@ -128,6 +135,11 @@ def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
     }
 
 
+def measure_smallest(build: Callable[[Any], Any], A: Any) -> dict[str, float]:
+    """Median CPU seconds of some set-ups of the problem's smallest size, in turn with those of the size at hand."""
+    return {"seconds": statistics.median(measure(build, A)["seconds"] for _ in range(SMALLEST_REPEATS))}
+
+
 def solve(ml: Any) -> dict[str, Any]:
     """What a hierarchy solves like, and at which CPU seconds."""
     from rllib_psparsity.amg.measurement import measure_solve
@@ -162,7 +174,11 @@ def work(task: dict[str, Any]) -> list[dict[str, Any]]:
     warm_up(task["problem"], task["methods"], task["policy"])
     A = load_npz(task["matrix"])
     build = builders(task["methods"], task["policy"])
-    rows = interleave({name: partial(measure, build[name], A) for name in build}, task["repeats"])
+    variants: dict[str, Callable[[], Any]] = {name: partial(measure, build[name], A) for name in build}
+    if task["solve"]:
+        small = load_npz(task["smallest"])
+        variants |= {smallest(name): partial(measure_smallest, build[name], small) for name in build}
+    rows = interleave(variants, task["repeats"])
     if task["solve"]:
         for name in build:
             rows[0][name] |= solve_learned(A, task["policy"]) if name == "learned" else solve(build[name](A))
@@ -192,10 +208,14 @@ def save_untrained(task: dict[str, Any]) -> None:
     save_policy(SparsifierPolicy(config), Limits(), Path(task["policy"]), UNTRAINED)
 
 
-def measure_case(problem: str, unknowns: int, repeats: int, policy: str, directory: Path) -> dict[str, Any]:
+def measure_case(
+    problem: str, unknowns: int, repeats: int, policy: str, directory: Path, smallest_size: int
+) -> dict[str, Any]:
     """Matrix, raw repeats and memory of one problem and size."""
-    task = {"problem": problem, "unknowns": unknowns, "policy": policy, "matrix": str(directory / "matrix.npz")}
-    size = in_fresh_process("benchmarks.setup:save_matrix", task)
+    task = {"problem": problem, "policy": policy, "smallest": str(directory / "smallest.npz")}
+    in_fresh_process("benchmarks.setup:save_matrix", task | {"unknowns": smallest_size, "matrix": task["smallest"]})
+    task |= {"matrix": str(directory / "matrix.npz")}
+    size = in_fresh_process("benchmarks.setup:save_matrix", task | {"unknowns": unknowns})
     rows = in_fresh_process("benchmarks.setup:work", {**task, "methods": METHODS, "repeats": repeats, "solve": True})
     memory = {}
     for method in METHODS:
@@ -206,8 +226,8 @@ def measure_case(problem: str, unknowns: int, repeats: int, policy: str, directo
     return {"problem": problem, **size, "added_peak_bytes": memory, "rows": rows}
 
 
-def summary(case: dict[str, Any], smallest: dict[str, Any]) -> dict[str, Any]:
-    """Medians of a case, as ratios to the PyAMG methods and to the smallest size of the problem."""
+def summary(case: dict[str, Any], fewest: int) -> dict[str, Any]:
+    """Medians of a case, as ratios to the PyAMG methods and, by unknown, to the smallest size of `fewest` unknowns."""
     rows, first = case["rows"], case["rows"][0]
     seconds = {name: spread([row[name]["seconds"] for row in rows]) for name in METHODS}
     figures: dict[str, Any] = {key: case[key] for key in ("problem", "unknowns", "nonzeros")}
@@ -218,13 +238,13 @@ def summary(case: dict[str, Any], smallest: dict[str, Any]) -> dict[str, Any]:
         figures[f"memory_learned_to_{other}"] = round(peaks["learned"] / peaks[other], 3) if peaks[other] else None
     for name in METHODS:
         per_unknown = seconds[name]["median"] / case["unknowns"]
-        reference = statistics.median(row[name]["seconds"] for row in smallest["rows"]) / smallest["unknowns"]
+        growth = [row[name]["seconds"] / case["unknowns"] / (row[smallest(name)]["seconds"] / fewest) for row in rows]
         once = ("solve_seconds", "iterations", "converged", "operator_complexity", "levels")
         figures[name] = {
             "seconds": seconds[name],
             "wall_seconds": statistics.median(row[name]["wall_seconds"] for row in rows),
             "microseconds_per_unknown": round(1e6 * per_unknown, 3),
-            "per_unknown_to_smallest": round(per_unknown / reference, 3),
+            "per_unknown_to_smallest": round(statistics.median(growth), 3),
             "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
             **{key: first[name][key] for key in once},
         }
@@ -272,9 +292,9 @@ def main(arguments: list[str] | None = None) -> None:
         for problem in options.problems:
             for unknowns in sorted(sizes):
                 repeats = 1 if options.quick else options.repeats * max(1, MORE_REPEATS_BELOW // unknowns)
-                cases.append(measure_case(problem, unknowns, repeats, policy, Path(directory)))
-                smallest = next(case for case in cases if case["problem"] == problem)
-                figures.append(summary(cases[-1], smallest))
+                cases.append(measure_case(problem, unknowns, repeats, policy, Path(directory), min(sizes)))
+                fewest = next(case["unknowns"] for case in cases if case["problem"] == problem)
+                figures.append(summary(cases[-1], fewest))
                 show(figures[-1])
     untrained = f"{UNTRAINED}, {options.recipe or 'default'} menu"
     described = {"policy": str(options.policy or untrained), "unit": "CPU seconds, one thread", "cases": figures}

@@ -10,7 +10,7 @@ import ray
 
 from benchmarks import cluster
 from benchmarks.algorithms import IdleLearner, TimedLearner, build, iterate, local_ray
-from benchmarks.overhead import bare_inference, bare_loop
+from benchmarks.overhead import bare_in_runner, bare_inference, bare_loop
 from benchmarks.saturation import sample_and_weigh
 from benchmarks.simulated import SLEEP, SPIN, SimulatedEnv, SimulatedEnvRunner, SimulatedPool, record_episode
 from tests.environment.tiny import tiny_config
@@ -63,6 +63,7 @@ def test_without_runners_or_learning_the_algorithm_samples_what_the_bare_loop_do
         after = algorithm.learner_group.get_weights()
         pool = SimulatedPool(config, 0.001, SLEEP)
         bare = bare_loop(pool, bare_inference(config, algorithm.env_runner), episodes=6, chunk=3)
+        assert bare_in_runner(algorithm.env_runner, episodes=6)["steps"] == bare["steps"]
     finally:
         algorithm.stop()
     assert done.episodes == 6 and done.steps == bare["steps"] == 6 * len(recording.results)
@@ -84,10 +85,10 @@ def test_the_timed_learner_learns_and_knows_how_long_it_took(any_ray):
     assert sampled["sampling_seconds"] > 0 and sampled["episode_bytes"] > 10_000
 
 
-def test_cluster_figures_compare_with_one_runner():
+def test_cluster_figures_compare_with_runners_that_only_wait():
     def row(rate):
         return {"steps_per_second": rate, "driver_busy": 0.1, "cores_busy": 1.0}
 
-    figures = cluster.summarise([{"1": row(20.0), "4": row(72.0)}], [1, 4])
+    figures = cluster.summarise([{"1": row(20.0), "4": row(72.0)}], [1, 4], step=0.05)
     assert figures["4"]["share_of_ideal"]["median"] == pytest.approx(0.9)
     assert figures["1"]["share_of_ideal"]["median"] == 1.0
