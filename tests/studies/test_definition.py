@@ -90,7 +90,7 @@ def test_variations_have_five_seeds_and_both_rewards(name: str) -> None:
     study = load_study(STUDIES / f"{name}.yaml")
     assert len(study.seeds) == 5
     rewards = [study.config(arm, 0).reward.name for arm in study.arms]
-    assert rewards == ["energy_reduction", "work_per_digit"] * 2
+    assert rewards == ["energy_reduction", "work_per_digit"] * 3
     assert study.config(study.arms[0], 0).environment.max_levels == 2
 
 
