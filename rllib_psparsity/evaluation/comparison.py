@@ -14,7 +14,7 @@ import numpy as np
 from pyamg import MultilevelSolver
 
 from rllib_psparsity.amg.measurement import SolveMeasurement, measure_solve
-from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
+from rllib_psparsity.amg.portfolio import MAX_COARSE, PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 
@@ -105,16 +105,19 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
     problem = replace(problem, A=without_caches(problem.A))
     solve: SolveMeasurement | None = None
     failure = ""
-    solve_seconds = math.nan
+    setup_seconds = solve_seconds = math.nan
     start = perf_counter()
     try:
         ml = method.build(problem)
         setup_seconds = perf_counter() - start
+        if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
+            # It would converge in one iteration whose work no complexity counts.
+            raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
         start = perf_counter()
         solve = measure_solve(ml, seed)
         solve_seconds = perf_counter() - start
     except Exception as error:
-        setup_seconds = perf_counter() - start
+        setup_seconds = perf_counter() - start if math.isnan(setup_seconds) else setup_seconds
         failure = f"{type(error).__name__}: {error}"
     if solve is not None and not solve.converged:
         failure = solve.reason

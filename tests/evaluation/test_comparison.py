@@ -171,12 +171,16 @@ def test_compare_reports_failures_with_their_reason():
         ml.levels[0].P.data[:] *= -30.0
         return ml
 
-    bad, worse, good = compare(
-        [poisson(10)], [Method("bad", raises), Method("worse", diverges), Method.classical(PYAMG_DEFAULT)], seed=0
-    )
+    def direct(problem: Problem):
+        return pyamg.smoothed_aggregation_solver(problem.A, max_levels=1)
+
+    methods = [Method("bad", raises), Method("worse", diverges), Method("direct", direct)]
+    bad, worse, cheat, good = compare([poisson(10)], [*methods, Method.classical(PYAMG_DEFAULT)], seed=0)
     assert (bad["failure"], bad["converged"], bad["iterations"]) == ("ZeroDivisionError: no coarse points", False, None)
     assert bad["work_per_digit"] == math.inf and math.isnan(bad["solve_seconds"])
     assert (worse["failure"], worse["work_per_digit"]) == ("the V-cycle is not positive definite", math.inf)
+    assert cheat["failure"] == "RuntimeError: nothing of 100 unknowns was coarsened: a direct solver"
+    assert cheat["work_per_digit"] == math.inf and not cheat["converged"] and cheat["setup_seconds"] > 0
     assert good["converged"]
 
 
