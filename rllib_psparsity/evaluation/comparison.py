@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pyamg import MultilevelSolver
@@ -16,29 +14,10 @@ from pyamg import MultilevelSolver
 from rllib_psparsity.amg.measurement import SolveMeasurement, measure_solve
 from rllib_psparsity.amg.portfolio import MAX_COARSE, PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.reporting.atomic import write_atomically
+from rllib_psparsity.evaluation.rows import Row
 
 if TYPE_CHECKING:
     from rllib_psparsity.problems.problem import Problem
-
-Row = dict[str, Any]
-
-COLUMNS = {
-    "problem": "string",
-    "family": "string",
-    "unknowns": "int64",
-    "method": "string",
-    "work_per_digit": "float64",
-    "iterations": "int64",
-    "operator_complexity": "float64",
-    "cycle_complexity": "float64",
-    "setup_seconds": "float64",
-    "solve_seconds": "float64",
-    "converged": "bool",
-    "failure": "string",
-}
-"""Column -> Arrow type; one row a problem and method. After a failed set-up ``work_per_digit`` is infinite,
-``iterations`` null, complexities and ``solve_seconds`` NaN. ``failure`` is the reason, empty for a converged solve."""
 
 PORTFOLIO_NAMES = tuple(method.name for method in PORTFOLIO)
 BEST_OF_PORTFOLIO = "best of portfolio"
@@ -86,16 +65,32 @@ def compare(
     total = sum(len(applicable) for _, applicable in cases)
     rows: list[Row] = []
     for problem, applicable in cases:
-        rounds: list[list[Row]] = [[] for _ in applicable]
-        for turn in range(repeats):
-            for index, method in enumerate(applicable):
-                rounds[index].append(_row(problem, method, seed))
-                if progress is not None and turn == repeats - 1:
-                    progress(len(rows) + index + 1, total)
-        for of_method in rounds:
-            medians = {key: float(np.median([row[key] for row in of_method])) for key in _TIMES}
-            rows.append(of_method[0] | medians)
+        rounds: list[Row] = []
+        for row in measure_rounds(problem, applicable, seed, repeats):
+            rounds.append(row)
+            in_last = len(rounds) - (repeats - 1) * len(applicable)
+            if progress is not None and in_last > 0:
+                progress(len(rows) + in_last, total)
+        rows += median_rows(rounds)
     return rows
+
+
+def measure_rounds(problem: Problem, methods: Sequence[Method], seed: int, repeats: int) -> Iterator[Row]:
+    """A row (``repeats`` is 1) for every method in every round, in the order in which they are measured."""
+    for _ in range(repeats):
+        for method in methods:
+            yield _row(problem, method, seed)
+
+
+def median_rows(rounds: Iterable[Row]) -> list[Row]:
+    """One row a method, problem and seed, in order of first appearance: the first, with medians of the times."""
+    held: dict[tuple, list[Row]] = {}
+    for row in rounds:
+        held.setdefault((row["problem"], row["seed"], row["method"]), []).append(row)
+    return [
+        same[0] | {key: float(np.median([row[key] for row in same])) for key in _TIMES} | {"repeats": len(same)}
+        for same in held.values()
+    ]
 
 
 _TIMES = ("setup_seconds", "solve_seconds")
@@ -125,7 +120,10 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
         "problem": problem.name,
         "family": problem.family,
         "unknowns": problem.num_unknowns,
+        "nonzeros": int(problem.A.nnz),
         "method": method.name,
+        "seed": seed,
+        "repeats": 1,
         "work_per_digit": solve.work_per_digit if solve else math.inf,
         "iterations": solve.iterations if solve else None,
         "operator_complexity": solve.operator_complexity if solve else math.nan,
@@ -137,13 +135,27 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
     }
 
 
-def virtual_best(rows: Iterable[Row], among: Sequence[str] = PORTFOLIO_NAMES) -> dict[str, Row]:
-    """Problem name -> the row of least work per digit there: the best of the portfolio in hindsight."""
+def work_per_digit(row: Row) -> float:
+    """The figure of a row; infinite for a failure."""
+    return row["work_per_digit"]
+
+
+def total_seconds(row: Row) -> float:
+    """Set-up and solve; NaN after a failed set-up."""
+    return row["setup_seconds"] + row["solve_seconds"]
+
+
+def virtual_best(
+    rows: Iterable[Row],
+    among: Sequence[str] = PORTFOLIO_NAMES,
+    figure: Callable[[Row], float] = work_per_digit,
+) -> dict[str, Row]:
+    """Problem name -> the row of least `figure` there: the best of the portfolio in hindsight. Rows of one seed."""
     best: dict[str, Row] = {}
     for row in rows:
         if row["method"] in among and row["converged"]:
             held = best.get(row["problem"])
-            if held is None or row["work_per_digit"] < held["work_per_digit"]:
+            if held is None or figure(row) < figure(held):
                 best[row["problem"]] = row
     return best
 
@@ -244,17 +256,3 @@ def geometric_mean(values: Iterable[float]) -> float:
     """exp of the mean log of positive `values`; NaN if there are none."""
     logs = [math.log(value) for value in values]
     return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
-
-
-def write_rows(path: Path, rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
-    """Write rows (`COLUMNS`) to a Parquet file, whole or not at all.
-
-    `metadata` (seed, commit, command, ...) goes to the schema's metadata, each value as JSON under its own key.
-    """
-    import pyarrow as pa  # not needed by those who only solve and compare
-    import pyarrow.parquet as pq
-
-    fields = [(name, pa.type_for_alias(alias)) for name, alias in COLUMNS.items()]
-    schema = pa.schema(fields, metadata={key: json.dumps(value) for key, value in metadata.items()})
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    write_atomically(Path(path), lambda temporary: pq.write_table(table, temporary))

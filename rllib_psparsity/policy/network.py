@@ -140,3 +140,10 @@ def _shrunk(layer: nn.Linear) -> nn.Linear:
         for parameter in layer.parameters():
             parameter *= 0.1
     return layer
+
+
+def untrained_network(config: PolicyConfig, seed: int) -> SparsifierPolicy:
+    """The network with the weights that a training with this seed starts from; torch's generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SparsifierPolicy(config).eval()

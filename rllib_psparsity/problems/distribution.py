@@ -43,7 +43,7 @@ class ProblemDistribution:
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._seed = seed
         self._training_problems = config.training_problems
-        self._members = [_member(family) for family in config.families]
+        self._members = [family_member(family) for family in config.families]
         weights = np.array([family.weight for family in config.families])
         self._bounds = np.cumsum(weights / weights.sum())[:-1]
 
@@ -69,7 +69,7 @@ class ProblemDistribution:
 
 
 @dataclass(frozen=True, slots=True)
-class _FamilyMember:
+class FamilyMember:
     """A family with the ranges its numbers are drawn from."""
 
     family: Family
@@ -84,7 +84,7 @@ class _FamilyMember:
 
 
 @dataclass(frozen=True, slots=True)
-class _FileMember:
+class FileMember:
     """Matrices from files, each as likely as the others."""
 
     problems: tuple[Problem, ...]
@@ -93,10 +93,11 @@ class _FileMember:
         return self.problems[int(rng.integers(len(self.problems)))]
 
 
-def _member(config: FamilyConfig) -> _FamilyMember | _FileMember:
+def family_member(config: FamilyConfig) -> FamilyMember | FileMember:
+    """What draws the problems of one entry of a mix; raises as `ProblemDistribution`."""
     if config.family.startswith(FILE_PREFIX):
         files = matrix_files(config.family.removeprefix(FILE_PREFIX))
-        return _FileMember(tuple(load_matrix(file) for file in files))
+        return FileMember(tuple(load_matrix(file) for file in files))
     family = FAMILIES.get(config.family)
     if family is None:
         raise InputError(
@@ -104,4 +105,4 @@ def _member(config: FamilyConfig) -> _FamilyMember | _FileMember:
             f"{nearest(config.family, FAMILIES)}"
         )
     size = checked_size(family.name, config.size)
-    return _FamilyMember(family, size, checked_ranges(family, config.parameters))
+    return FamilyMember(family, size, checked_ranges(family, config.parameters))

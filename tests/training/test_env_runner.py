@@ -9,11 +9,11 @@ import torch
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.policy.inference import inference_of
+from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.env_runner import EnvPool, SparsifyEnvRunner, sample_chunk
 from rllib_psparsity.training.inference_module import NETWORK, WeightsMissing
-from rllib_psparsity.training.outcome import untrained_network
 from tests.environment.tiny import run_episode, tiny_config
 from tests.training.runners import local_runner, same_episode
 
@@ -87,7 +87,7 @@ def test_a_chunk_that_fails_says_where(monkeypatch):
 
 def test_without_exploration_the_mode_is_taken():
     config = tiny_config()
-    network = untrained_network(config)
+    network = untrained_network(config.policy, config.seed)
     with torch.no_grad():
         network.recipe_head[-1].bias[2] += 5.0
     (episode,) = local_runner(config, network).sample(indices=[3], explore=False)
@@ -101,7 +101,7 @@ def test_without_exploration_the_mode_is_taken():
 def test_weights_that_arrive_are_used_at_once_and_kept(backbone):
     """By RLlib's sync, which hands over the learner's own memory where both are in one process."""
     config = tiny_config(f"policy.backbone={backbone}")
-    runner, network = local_runner(config), untrained_network(config)
+    runner, network = local_runner(config), untrained_network(config.policy, config.seed)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)

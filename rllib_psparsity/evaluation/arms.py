@@ -1,0 +1,39 @@
+"""A policy as methods of a comparison, beside what it started from."""
+
+from __future__ import annotations
+
+from pyamg import MultilevelSolver
+
+from rllib_psparsity.amg.decision import Decide
+from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.limits import Limits
+from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.deploy.decide import policy_decide, prior_decide
+from rllib_psparsity.evaluation.comparison import Method
+from rllib_psparsity.policy.inference import Inference
+from rllib_psparsity.problems.problem import Problem
+
+PRIOR_ALONE = "prior alone"
+UNTRAINED_NETWORK = "untrained network"
+TRAINED_POLICY = "trained policy"
+
+
+def policy_methods(
+    trained: Inference, untrained: Inference, menu: tuple[Recipe, ...], limits: Limits
+) -> tuple[Method, Method, Method]:
+    """The classical prior alone, the network before training, and after it; only the difference is training's merit.
+
+    None of them has a guard.
+    """
+    return (
+        _method(PRIOR_ALONE, prior_decide(untrained), menu, limits),
+        _method(UNTRAINED_NETWORK, policy_decide(untrained), menu, limits),
+        _method(TRAINED_POLICY, policy_decide(trained), menu, limits),
+    )
+
+
+def _method(name: str, decide: Decide, menu: tuple[Recipe, ...], limits: Limits) -> Method:
+    def build(problem: Problem) -> MultilevelSolver:
+        return build_hierarchy(problem.A, problem.B, decide, menu=menu, limits=limits).to_pyamg()
+
+    return Method(name, build)
