@@ -6,6 +6,7 @@ from cyclopts import App
 
 from rllib_psparsity import __version__
 from rllib_psparsity.cli.diagnose import diagnose
+from rllib_psparsity.cli.evaluate import evaluate
 from rllib_psparsity.cli.export import export
 from rllib_psparsity.cli.info import info
 from rllib_psparsity.cli.resume import resume
@@ -19,5 +20,5 @@ app = App(
 )
 
 # The files of the commands import what is heavy inside their functions: `psparsity --help` is instant.
-for command in (train, resume, export, diagnose, info):
+for command in (train, resume, evaluate, export, diagnose, info):
     app.command(command)

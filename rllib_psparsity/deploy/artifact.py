@@ -9,6 +9,7 @@ Loading runs no code from the files: safetensors and JSON hold data only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -121,6 +122,15 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
     weights = _read_weights(directory / WEIGHTS)
     _check_weights(weights, expected_tensors(config), directory / WEIGHTS)
     return LoadedPolicy(make_inference(config, weights), config, parse_menu(config.recipes), manifest.limits)
+
+
+def policy_digest(name_or_dir: str | Path) -> str:
+    """SHA-256 of what decides: weights and configuration, not the model card."""
+    directory = Path(name_or_dir)
+    digest = hashlib.sha256()
+    for name in (MANIFEST, WEIGHTS):
+        digest.update((directory / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import thread_time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,8 +53,9 @@ def compare(
 ) -> list[Row]:
     """One row (`COLUMNS`) for every method on every problem.
 
-    The right-hand side of a problem is the same for all methods. Times are medians of `repeats` rounds; in each round
-    the methods follow one another on a problem, so that a busy machine slows all of them alike. An exception of a
+    The right-hand side of a problem is the same for all methods. Times are CPU seconds of this thread, which other
+    processes disturb less than they do a clock, and medians of `repeats` rounds; in each round the methods follow one
+    another on a problem, so that a busy machine slows all of them alike. An exception of a
     method is a failure in its row. `progress` is called with the number of rows done and to do.
     """
     for kind, names in (("problem", [p.name for p in problems]), ("method", [m.name for m in methods])):
@@ -101,18 +102,18 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
     solve: SolveMeasurement | None = None
     failure = ""
     setup_seconds = solve_seconds = math.nan
-    start = perf_counter()
+    start = thread_time()
     try:
         ml = method.build(problem)
-        setup_seconds = perf_counter() - start
+        setup_seconds = thread_time() - start
         if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
             # It would converge in one iteration whose work no complexity counts.
             raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
-        start = perf_counter()
+        start = thread_time()
         solve = measure_solve(ml, seed)
-        solve_seconds = perf_counter() - start
+        solve_seconds = thread_time() - start
     except Exception as error:
-        setup_seconds = perf_counter() - start if math.isnan(setup_seconds) else setup_seconds
+        setup_seconds = thread_time() - start if math.isnan(setup_seconds) else setup_seconds
         failure = f"{type(error).__name__}: {error}"
     if solve is not None and not solve.converged:
         failure = solve.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ from rllib_psparsity.problems.distribution import family_member
 from rllib_psparsity.problems.files import matrix_files, read_matrix
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
-from rllib_psparsity.problems.real import SOURCES, MissingPackage, real_problem
+from rllib_psparsity.problems.real import MissingPackage, real_problem
 from rllib_psparsity.problems.validation import check_matrix
 
 SHIPPED = Path(__file__).parent / "suites"
 EVALUATION = 2
 """The split of the problems' seeds: training draws with 0 and the held-out problems of a run with 1."""
+
+DIRECTORY_REPEATS = 5
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -74,7 +77,7 @@ class SuiteProblem:
     Attributes
     ----------
     name : str, that of the problem, unique in the suite
-    make : () -> Problem; raises `MissingPackage` where the package that holds the data is not installed
+    make : () -> Problem
     """
 
     name: str
@@ -83,19 +86,23 @@ class SuiteProblem:
 
 @dataclass(frozen=True)
 class Suite:
-    """Attributes
+    """What is measured on.
+
+    Attributes
     ----------
     name, about : str
     repeats : int
     problems : tuple of SuiteProblem
     skipped : tuple of str, sentences about matrices that are left out
+    digest : str, SHA-256 of the suite's file or of all matrix files: another one means other problems
     """
 
     name: str
     about: str
     repeats: int
     problems: tuple[SuiteProblem, ...]
-    skipped: tuple[str, ...] = ()
+    skipped: tuple[str, ...]
+    digest: str
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -144,33 +151,38 @@ def read_suite_file(path: Path) -> SuiteFile:
 
 
 def _from_yaml(path: Path) -> Suite:
+    """Real matrices are read now, so that nothing is found wrong after hours of work."""
     content = read_suite_file(path)
     problems: list[SuiteProblem] = []
+    skipped: list[str] = []
     for number, entry in enumerate(content.problems):
-        if entry.real is not None:
-            problems.append(_real(entry.real, path))
-        else:
-            problems += _drawn(entry, content.seed, number)
+        if entry.family is not None:
+            problems += _drawn(entry.family, entry, content.seed, number)
+        elif entry.real is not None:
+            try:
+                problems.append(_held(real_problem(entry.real)))
+            except MissingPackage as error:
+                skipped.append(f"{entry.real} is skipped: {error}")
     names = [problem.name for problem in problems]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"{path} names the matrix {twice[0]!r} twice; keep one of them")
-    return Suite(path.stem, content.about, content.repeats, tuple(problems))
+    if not problems:
+        raise InputError(f"{path} has no problem that can be made here: {skipped[0]}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Suite(path.stem, content.about, content.repeats, tuple(problems), tuple(skipped), digest)
 
 
-def _real(name: str, path: Path) -> SuiteProblem:
-    source = name.partition("/")[0]
-    if source not in SOURCES:
-        raise InputError(f"{path}: {name!r} names no source of real matrices; {nearest(source, SOURCES)}")
-    return SuiteProblem(name, lambda: real_problem(name))
+def _held(problem: Problem) -> SuiteProblem:
+    return SuiteProblem(problem.name, lambda: problem)
 
 
-def _drawn(entry: SuiteProblems, seed: int, number: int) -> list[SuiteProblem]:
+def _drawn(family: str, entry: SuiteProblems, seed: int, number: int) -> list[SuiteProblem]:
     """Each from ``SeedSequence(seed, spawn_key=(EVALUATION, number of the entry, index))``."""
-    member = family_member(FamilyConfig(family=entry.family or "", size=entry.size, parameters=entry.parameters))
+    member = family_member(FamilyConfig(family=family, size=entry.size, parameters=entry.parameters))
 
     def problem(index: int) -> SuiteProblem:
-        name = f"{entry.family}/{number}.{index}"
+        name = f"{family}/{number}.{index}"
 
         def make() -> Problem:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(EVALUATION, number, index)))
@@ -182,20 +194,20 @@ def _drawn(entry: SuiteProblems, seed: int, number: int) -> list[SuiteProblem]:
 
 
 def _from_directory(path: Path) -> Suite:
-    """Every matrix is read once now, so that nothing is found wrong after hours of work."""
-    problems, skipped = [], []
+    """Every matrix of the directory that is symmetric with a positive diagonal, read now."""
+    problems: list[SuiteProblem] = []
+    skipped: list[str] = []
+    digest = hashlib.sha256()
     for file in matrix_files(path):
         matrix = read_matrix(file)
+        digest.update(file.read_bytes())
         try:
             A, B = check_matrix(matrix, where=str(file))
         except InputError as error:
-            skipped.append(str(error))
+            skipped.append(f"{file.name} is skipped: {error}")
             continue
-        problem = Problem(A, B, file.name, "file", {})
-        problems.append(SuiteProblem(file.name, lambda problem=problem: problem))
+        problems.append(_held(Problem(A, B, file.name, "file", {})))
     if not problems:
-        raise InputError(f"{path} holds no symmetric positive definite matrix, expected at least one: {skipped[0]}")
-    return Suite(path.resolve().name, f"the matrices of {path}", 5, tuple(problems), tuple(skipped))
-
-
-__all__ = ["MissingPackage", "Suite", "SuiteProblem", "load_suite", "read_suite_file", "shipped_suites"]
+        raise InputError(f"{path} holds no symmetric positive definite matrix, expected at least one; {skipped[0]}")
+    about = f"The matrices of {path}."
+    return Suite(path.resolve().name, about, DIRECTORY_REPEATS, tuple(problems), tuple(skipped), digest.hexdigest())

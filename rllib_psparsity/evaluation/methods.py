@@ -1,0 +1,71 @@
+"""Which methods an evaluation measures, by the names that `psparsity evaluate --methods` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rllib_psparsity.deploy.artifact import LoadedPolicy
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.evaluation.arms import policy_methods
+from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Method, classical_methods
+from rllib_psparsity.evaluation.selector import read_selector_data, selector_methods
+from rllib_psparsity.problems.ranges import nearest
+
+TRAINED, PRIOR, UNTRAINED = "trained", "prior", "untrained"
+DEFAULT, PORTFOLIO, SELECTOR = "default", "portfolio", "selector"
+GROUPS = {
+    TRAINED: "the policy, without a guard",
+    PRIOR: "the textbook prior that its training started from, alone",
+    UNTRAINED: "its network before training, on top of the prior",
+    DEFAULT: "PyAMG's default",
+    PORTFOLIO: "the 27 classical configurations, of which the virtual best is made",
+    SELECTOR: "trees that choose among the 27, grown from the data of --selector",
+}
+"""Name for --methods -> what it is. A name of one configuration of the portfolio is valid too."""
+
+UNTRAINED_SEED = 0
+
+
+def check_names(names: Sequence[str], selector: Path | None) -> None:
+    """Refuse unknown names, the selector without its data, and data that nobody asked for."""
+    valid = {**GROUPS, **dict.fromkeys(PORTFOLIO_NAMES)}
+    for name in names:
+        if name not in valid:
+            raise InputError(
+                f"there is no method {name!r}, expected one of {', '.join(GROUPS)} or a member of the portfolio; "
+                f"{nearest(name, valid)}"
+            )
+    if SELECTOR in names and selector is None:
+        raise InputError("the method selector needs its data; give --selector FILE, made by benchmarks.selector")
+    if selector is not None and names and SELECTOR not in names:
+        raise InputError(f"--selector {selector} is given, but --methods does not name selector; add it")
+
+
+def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | None) -> tuple[Method, ...]:
+    """The methods in the order of `GROUPS`, single members of the portfolio at the end.
+
+    Without names: all groups, the selector where its data are given. For errors see `check_names`.
+    """
+    check_names(names, selector)
+    wanted = set(names) or set(GROUPS) - ({SELECTOR} if selector is None else set())
+    default, *portfolio = classical_methods()
+    makers: dict[str, Callable[[], Sequence[Method]]] = {
+        SELECTOR: lambda: selector_methods(read_selector_data(selector)[0]) if selector else (),
+        DEFAULT: lambda: (default,),
+        PORTFOLIO: lambda: portfolio,
+    }
+    if wanted & {TRAINED, PRIOR, UNTRAINED}:
+        arms = dict(zip((PRIOR, UNTRAINED, TRAINED), _arms(policy), strict=True))
+        makers |= {name: lambda arm=arm: (arm,) for name, arm in arms.items()}
+    chosen = [method for group in GROUPS if group in wanted for method in makers[group]()]
+    held = {method.name for method in chosen}
+    return (*chosen, *(method for method in portfolio if method.name in wanted and method.name not in held))
+
+
+def _arms(policy: LoadedPolicy) -> tuple[Method, Method, Method]:
+    from rllib_psparsity.policy.inference import inference_of
+    from rllib_psparsity.policy.network import untrained_network
+
+    untrained = inference_of(untrained_network(policy.config, UNTRAINED_SEED))
+    return policy_methods(policy.inference, untrained, policy.menu, policy.limits)
