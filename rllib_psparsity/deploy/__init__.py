@@ -2,6 +2,7 @@
 
 from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy, save_policy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
+from rllib_psparsity.deploy.petsc import to_petsc
 from rllib_psparsity.deploy.solver import learned_solver, strength_of_connection
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "prior_decide",
     "save_policy",
     "strength_of_connection",
+    "to_petsc",
 ]
