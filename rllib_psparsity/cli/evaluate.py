@@ -42,7 +42,7 @@ def evaluate(
         Parquet file for the rows, with pictures beside it; evaluation_SUITE.parquet by default. The same call goes on
         with a file that an interrupted one left.
     methods
-        Some of trained, prior, untrained, default, portfolio, selector, or members of the portfolio; all by default.
+        Names that --list prints, or members of the portfolio; all by default.
     seeds
         Of the right-hand sides: every problem is measured once for each.
     repeats

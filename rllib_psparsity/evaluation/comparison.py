@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import thread_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from pyamg import MultilevelSolver
@@ -23,12 +23,23 @@ PORTFOLIO_NAMES = tuple(method.name for method in PORTFOLIO)
 BEST_OF_PORTFOLIO = "best of portfolio"
 
 
+class Measurable(Protocol):
+    """What a comparison measures. A problem that `applies_to` refuses gets no row, so it is no failure."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def applies_to(self) -> Callable[[Problem], bool]: ...
+
+    def measure(self, problem: Problem, seed: int) -> Row:
+        """The columns from ``work_per_digit`` on, with the right-hand side of `seed`; an exception is a failure."""
+        ...
+
+
 @dataclass(frozen=True)
 class Method:
-    """A named way to set up a hierarchy for a problem.
-
-    `build` is all that is timed as set-up. A problem that `applies_to` refuses gets no row, so it is no failure.
-    """
+    """A named way to set up a hierarchy for a problem; `build` is all that is timed as set-up."""
 
     name: str
     build: Callable[[Problem], MultilevelSolver]
@@ -38,6 +49,49 @@ class Method:
     def classical(cls, method: ClassicalMethod) -> Method:
         return cls(method.name, lambda problem: method.build(problem.A, problem.B), method.applies_to)
 
+    def measure(self, problem: Problem, seed: int) -> Row:
+        setup_seconds = solve_seconds = math.nan
+        solve: SolveMeasurement | None = None
+        failure = ""
+        start = thread_time()
+        try:
+            ml = self.build(problem)
+            setup_seconds = thread_time() - start
+            if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
+                # It would converge in one iteration whose work no complexity counts.
+                raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
+            start = thread_time()
+            solve = measure_solve(ml, seed)
+            solve_seconds = thread_time() - start
+        except Exception as error:
+            setup_seconds = thread_time() - start if math.isnan(setup_seconds) else setup_seconds
+            failure = f"{type(error).__name__}: {error}"
+        if solve is None:
+            return FAILED | {"setup_seconds": setup_seconds, "failure": failure}
+        return {
+            "work_per_digit": solve.work_per_digit,
+            "iterations": solve.iterations,
+            "operator_complexity": solve.operator_complexity,
+            "cycle_complexity": solve.cycle_complexity,
+            "setup_seconds": setup_seconds,
+            "solve_seconds": solve_seconds,
+            "converged": solve.converged,
+            "failure": "" if solve.converged else solve.reason,
+        }
+
+
+FAILED: Row = {
+    "work_per_digit": math.inf,
+    "iterations": None,
+    "operator_complexity": math.nan,
+    "cycle_complexity": math.nan,
+    "setup_seconds": math.nan,
+    "solve_seconds": math.nan,
+    "converged": False,
+    "failure": "",
+}
+"""The measured columns where there is no solve."""
+
 
 def classical_methods() -> tuple[Method, ...]:
     """PyAMG's default and the 27 of the portfolio."""
@@ -46,7 +100,7 @@ def classical_methods() -> tuple[Method, ...]:
 
 def compare(
     problems: Sequence[Problem],
-    methods: Sequence[Method],
+    methods: Sequence[Measurable],
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     repeats: int = 1,
@@ -55,8 +109,8 @@ def compare(
 
     The right-hand side of a problem is the same for all methods. Times are CPU seconds of this thread, which other
     processes disturb less than they do a clock, and medians of `repeats` rounds; in each round the methods follow one
-    another on a problem, so that a busy machine slows all of them alike. An exception of a
-    method is a failure in its row. `progress` is called with the number of rows done and to do.
+    another on a problem, so that a busy machine slows all of them alike. An exception of a method is a failure in its
+    row. `progress` is called with the number of rows done and to do.
     """
     for kind, names in (("problem", [p.name for p in problems]), ("method", [m.name for m in methods])):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -76,7 +130,7 @@ def compare(
     return rows
 
 
-def measure_rounds(problem: Problem, methods: Sequence[Method], seed: int, repeats: int) -> Iterator[Row]:
+def measure_rounds(problem: Problem, methods: Sequence[Measurable], seed: int, repeats: int) -> Iterator[Row]:
     """A row (``repeats`` is 1) for every method in every round, in the order in which they are measured."""
     for _ in range(repeats):
         for method in methods:
@@ -97,26 +151,12 @@ def median_rows(rounds: Iterable[Row]) -> list[Row]:
 _TIMES = ("setup_seconds", "solve_seconds")
 
 
-def _row(problem: Problem, method: Method, seed: int) -> Row:
+def _row(problem: Problem, method: Measurable, seed: int) -> Row:
     problem = replace(problem, A=without_caches(problem.A))
-    solve: SolveMeasurement | None = None
-    failure = ""
-    setup_seconds = solve_seconds = math.nan
-    start = thread_time()
     try:
-        ml = method.build(problem)
-        setup_seconds = thread_time() - start
-        if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
-            # It would converge in one iteration whose work no complexity counts.
-            raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
-        start = thread_time()
-        solve = measure_solve(ml, seed)
-        solve_seconds = thread_time() - start
+        measured = method.measure(problem, seed)
     except Exception as error:
-        setup_seconds = thread_time() - start if math.isnan(setup_seconds) else setup_seconds
-        failure = f"{type(error).__name__}: {error}"
-    if solve is not None and not solve.converged:
-        failure = solve.reason
+        measured = FAILED | {"failure": f"{type(error).__name__}: {error}"}
     return {
         "problem": problem.name,
         "family": problem.family,
@@ -125,14 +165,7 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
         "method": method.name,
         "seed": seed,
         "repeats": 1,
-        "work_per_digit": solve.work_per_digit if solve else math.inf,
-        "iterations": solve.iterations if solve else None,
-        "operator_complexity": solve.operator_complexity if solve else math.nan,
-        "cycle_complexity": solve.cycle_complexity if solve else math.nan,
-        "setup_seconds": setup_seconds,
-        "solve_seconds": solve_seconds,
-        "converged": solve.converged if solve else False,
-        "failure": failure,
+        **measured,
     }
 
 

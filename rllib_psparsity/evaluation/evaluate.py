@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import bsr_array
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import Method, measure_rounds, median_rows
+from rllib_psparsity.evaluation.comparison import Measurable, measure_rounds, median_rows
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import Row, read_rows, write_rows
 from rllib_psparsity.evaluation.suite import Suite
@@ -43,7 +43,7 @@ class Evaluation:
     def __init__(
         self,
         suite: Suite,
-        methods: Sequence[Method],
+        methods: Sequence[Measurable],
         seeds: Sequence[int],
         repeats: int,
         out: Path,
@@ -78,11 +78,6 @@ class Evaluation:
         self.rows = [row for row in rows if row["repeats"] >= self.repeats]
         self._calls = metadata[CALLS]
 
-    @property
-    def missing(self) -> int:
-        """Rounds that are still to be measured, at most."""
-        return self.repeats * (len(self.suite.problems) * len(self.seeds) * len(self.methods) - len(self.rows))
-
     def run(self, progress: Progress | None = None) -> None:
         """Measure what is missing; saves after every problem, and what there is when interrupted."""
         held = {(row["problem"], row["seed"], row["method"]) for row in self.rows}
@@ -112,7 +107,7 @@ class Evaluation:
             done = after
 
 
-def _warm_up(methods: Sequence[Method]) -> None:
+def _warm_up(methods: Sequence[Measurable]) -> None:
     """Compiled kernels and libraries are loaded at first use, which is no property of the first problem."""
     A = stencil_matrix(np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]), (16, 16))
     blocks = bsr_array(A.tobsr((2, 2)))

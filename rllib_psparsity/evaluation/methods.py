@@ -8,18 +8,21 @@ from pathlib import Path
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.arms import policy_methods
-from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Method, classical_methods
+from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Measurable, Method, classical_methods
+from rllib_psparsity.evaluation.external_arm import ExternalArm
+from rllib_psparsity.evaluation.external_methods import external_methods
 from rllib_psparsity.evaluation.selector import read_selector_data, selector_methods
 from rllib_psparsity.problems.ranges import nearest
 
 TRAINED, PRIOR, UNTRAINED = "trained", "prior", "untrained"
-DEFAULT, PORTFOLIO, SELECTOR = "default", "portfolio", "selector"
+DEFAULT, PORTFOLIO, EXTERNAL, SELECTOR = "default", "portfolio", "external", "selector"
 GROUPS = {
     TRAINED: "the policy, without a guard",
     PRIOR: "the textbook prior that its training started from, alone",
     UNTRAINED: "its network before training, on top of the prior",
     DEFAULT: "PyAMG's default",
     PORTFOLIO: "the 27 classical configurations, of which the virtual best is made",
+    EXTERNAL: "hypre BoomerAMG and PETSc GAMG, where petsc4py is installed",
     SELECTOR: "trees that choose among the 27, grown from the data of --selector",
 }
 """Name for --methods -> what it is. A name of one configuration of the portfolio is valid too."""
@@ -42,18 +45,23 @@ def check_names(names: Sequence[str], selector: Path | None) -> None:
         raise InputError(f"--selector {selector} is given, but --methods does not name selector; add it")
 
 
-def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | None) -> tuple[Method, ...]:
+def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | None) -> tuple[Measurable, ...]:
     """The methods in the order of `GROUPS`, single members of the portfolio at the end.
 
-    Without names: all groups, the selector where its data are given. For errors see `check_names`.
+    Without names: all groups, the selector where its data are given and the external ones where they are installed.
+    `InputError` as `check_names`, and where external ones are asked for but not installed.
     """
     check_names(names, selector)
     wanted = set(names) or set(GROUPS) - ({SELECTOR} if selector is None else set())
+    external, reasons = external_methods()
+    if EXTERNAL in names and not external:
+        raise InputError(f"the method external cannot be used: {next(iter(reasons.values()))}")
     default, *portfolio = classical_methods()
-    makers: dict[str, Callable[[], Sequence[Method]]] = {
+    makers: dict[str, Callable[[], Sequence[Measurable]]] = {
         SELECTOR: lambda: selector_methods(read_selector_data(selector)[0]) if selector else (),
         DEFAULT: lambda: (default,),
         PORTFOLIO: lambda: portfolio,
+        EXTERNAL: lambda: [ExternalArm(name, method) for name, method in external.items()],
     }
     if wanted & {TRAINED, PRIOR, UNTRAINED}:
         arms = dict(zip((PRIOR, UNTRAINED, TRAINED), _arms(policy), strict=True))

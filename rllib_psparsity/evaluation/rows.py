@@ -29,9 +29,11 @@ COLUMNS = {
     "converged": "bool",
     "failure": "string",
 }
-"""Column -> Arrow type; one row a problem, method and seed of the right-hand side. Seconds are of one
-thread's CPU time, medians of `repeats` rounds. After a failed set-up ``work_per_digit`` is infinite, ``iterations`` null, complexities and ``solve_seconds``
-NaN. ``failure`` is the reason, empty for a converged solve."""
+"""Column -> Arrow type; one row a problem, method and seed of the right-hand side.
+
+Seconds are CPU time of one thread, medians of `repeats` rounds. After a failed set-up ``work_per_digit`` is infinite,
+``iterations`` null, complexities and ``solve_seconds`` NaN. ``failure`` is the reason, empty for a converged solve.
+"""
 
 
 def write_rows(path: Path, rows: Sequence[Row], metadata: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from rllib_psparsity.reporting.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
 
@@ -34,22 +34,24 @@ def profile_figure(
     """
     figure = new_figure(13, 5.6)
     for ax, ratios, title in zip(figure.subplots(1, 2), (work, time), ("Work per digit", "Total time"), strict=True):
-        smallest = 1.0
+        finite = [value for values in ratios.values() for value in values if np.isfinite(value)]
+        end = min(FARTHEST, max(2.0, 1.05 * max(finite, default=2.0)))
         for (method, values), color, style in zip(ratios.items(), cycle(COLORS), _styles(), strict=False):
             found = np.sort(np.array([value for value in values if np.isfinite(value)]))
             share = np.arange(1, len(found) + 1) / max(cases[method], 1)
-            smallest = min(smallest, *found) if len(found) else smallest
-            x = np.concatenate([found[:1], found, [FARTHEST]])
-            y = np.concatenate([[0.0], share, share[-1:]]) if len(found) else np.zeros(1)
+            if len(found) == 0:
+                continue
+            x = np.concatenate([found[:1], found, [max(end, found[-1])]])
+            y = np.concatenate([[0.0], share, share[-1:]])
             ax.step(x, y, where="post", color=color, linestyle=style, linewidth=1.7, label=method)
         ax.axvline(1.0, color=GREY, linewidth=1)
-        ax.set_xlim(0.95 * smallest, FARTHEST)
+        ax.set_xlim(0.95 * min([1.0, *finite]), end)
         ax.set_ylim(0, 1.02)
         ax.set_title(f"{title}: within this factor of the virtual best", fontsize=10.5)
         ax.set_xlabel("ratio to the virtual best of the portfolio")
         ax.set_ylabel("share of the cases")
         _log_axes(ax, "x")
-        ax.legend(fontsize=8, loc="lower right")
+    _legend_below(figure)
     return figure
 
 
@@ -89,8 +91,18 @@ def scatter_figure(
         ax.set_xlabel("virtual best of the portfolio")
         ax.set_ylabel(method)
         _log_axes(ax, "both")
-        ax.legend(fontsize=8, loc="upper left")
+    _legend_below(figure)
     return figure
+
+
+def _legend_below(figure: Figure) -> None:
+    """One legend for all panels, where it hides nothing."""
+    labelled = {}
+    for ax in figure.axes:
+        handles, labels = ax.get_legend_handles_labels()
+        labelled |= dict(zip(labels, handles, strict=True))
+    if labelled:
+        figure.legend(list(labelled.values()), list(labelled), fontsize=8, ncols=4, loc="outside lower center")
 
 
 def _log_axes(ax: Axes, which: str) -> None:
@@ -105,5 +117,6 @@ def _log_axes(ax: Axes, which: str) -> None:
             if high / low < 1e3:
                 ticks = [t * 10.0**e for e in range(-9, 10) for t in (1, 2, 5) if low <= t * 10.0**e <= high]
                 axis.set_ticks(ticks)
-                axis.set_major_formatter(ScalarFormatter())
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
