@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from rllib_psparsity.amg.portfolio import PORTFOLIO
 from rllib_psparsity.config.schema import FamilyConfig
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import Method, compare
+from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Method, compare
 from rllib_psparsity.evaluation.provenance import commit
 from rllib_psparsity.evaluation.selector import (
     FEATURES,
-    PORTFOLIO,
     SelectorData,
     pooled_features,
     read_selector_data,
@@ -56,7 +56,7 @@ def selector_problem(seed: int, index: int) -> Problem:
 def gather(problems: int, seed: int, out: Path) -> SelectorData:
     """Data of problems 0 to `problems` - 1, saved to `out` as it grows; what `out` holds already is kept."""
     methods = [Method.classical(method) for method in PORTFOLIO]
-    data, indices = SelectorData(np.zeros((0, len(FEATURES))), *np.zeros((2, 0, len(PORTFOLIO)))), []
+    data, indices = SelectorData(np.zeros((0, len(FEATURES))), *np.zeros((2, 0, len(PORTFOLIO_NAMES)))), []
     if out.exists():
         data, metadata = read_selector_data(out)
         if metadata.get("seed") != seed:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Several = Parameter(consume_multiple=1, negative=())
 NEEDED = {"pyarrow": "pyarrow", "matplotlib": "matplotlib", "torch": "torch", "skfem": "scikit-fem"}
+FILE_WIDTH = 120
+"""Columns where no terminal says how many there are: the table without a broken line."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -105,6 +107,8 @@ def _run(evaluation: Evaluation) -> None:
     from rllib_psparsity.evaluation.report import evaluation_table, write_pictures
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_WIDTH)
     suite = evaluation.suite
     for sentence in suite.skipped:
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)

@@ -141,7 +141,8 @@ def read_suite_file(path: Path) -> SuiteFile:
     try:
         return SuiteFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # Unknown keys come first: a misspelt key often makes another one missing.
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "the suite"
         hint = ""
         if first["type"] == "extra_forbidden":
