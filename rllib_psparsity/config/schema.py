@@ -109,7 +109,7 @@ class PolicyConfig(Section):
     prior: bool = True
     """Add the log-odds of a textbook strength measure to the network's edge logits; false leaves the network alone."""
     coherence: float = Field(default=0.9, ge=0, lt=1)
-    """How alike edges with like features are drawn in training, for the action `edges`; 0 draws each by itself."""
+    """How alike edges with like features (rows of them for `top_k`) are drawn in training; 0 draws each by itself."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
     temperature: TemperatureConfig = TemperatureConfig()
@@ -177,6 +177,9 @@ class TrainingConfig(Section):
     """Bound of `ppo` on the probability ratio of a single decision; the others know no ratio."""
     value_coefficient: float = Field(default=0.2, ge=0)
     """Weight of the value loss; `reinforce` has none."""
+    likelihood: Literal["exact", "softmax_over_edges"] = "exact"
+    """The probability of a draw of `top_k` that `reinforce` learns from: that of the draw, or, in place of it, that of
+    the drawn edges in one softmax over all edges of the graph (the predecessor's, which is not how they were drawn)."""
     normalise_advantages: bool = True
     """Bring advantages to mean zero and deviation one over an iteration; `reinforce` has `baseline.normalise`."""
     baseline: BaselineConfig = BaselineConfig()
@@ -264,6 +267,18 @@ class Config(Section):
     env_runners: EnvRunnersConfig = EnvRunnersConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _likelihood_has_row_picks(self) -> Config:
+        if self.training.likelihood == "exact":
+            return self
+        if self.training.algorithm != "reinforce" or self.policy.action != "top_k":
+            raise ValueError(
+                f"training.likelihood is softmax_over_edges, which is for training.algorithm reinforce with "
+                f"policy.action top_k, but these are {self.training.algorithm} and {self.policy.action}; set "
+                "training.likelihood to exact"
+            )
+        return self
 
     @model_validator(mode="after")
     def _entropy_target_is_within_reach(self) -> Config:
