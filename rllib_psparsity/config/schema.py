@@ -70,7 +70,7 @@ class ProblemsConfig(Section):
 class RewardConfig(Section):
     """What an episode is paid for."""
 
-    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"] = "pcg_iterations"
+    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work"] = "pcg_iterations"
     """The measure of the hierarchy's quality."""
     shaping: bool = True
     """Pay every level by the change of the quality of the hierarchy truncated there (potential-based)."""

@@ -14,6 +14,7 @@ from rllib_psparsity.environment.credit import Quality
 from rllib_psparsity.environment.rewards.energy_reduction import EnergyReduction
 from rllib_psparsity.environment.rewards.hybrid import Hybrid
 from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
+from rllib_psparsity.environment.rewards.total_work import TotalWork
 from rllib_psparsity.environment.rewards.work_per_digit import WorkPerDigit
 
 V = TypeVar("V")
@@ -24,6 +25,8 @@ class Reward(Protocol[V]):
 
     floor: float
     """The quality of a failed set-up; no measured quality is below it."""
+    solves: bool
+    """Whether a quality comes with the work per digit of real solves, from `RightHandSides`."""
 
     def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> V:
         """What every hierarchy on A is measured with: vectors drawn from rng, and what follows from them and A alone.
@@ -42,6 +45,7 @@ REWARDS: dict[str, type] = {
     "energy_reduction": EnergyReduction,
     "pcg_iterations": PCGIterations,
     "hybrid": Hybrid,
+    "total_work": TotalWork,
 }
 
 
