@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import DEFAULT_MENU, parse_menu
+from rllib_psparsity.extensions import Kind, load_extension
 
 Range = tuple[float, float]
 Positive = Annotated[int, Field(gt=0)]
+REWARD_NAMES = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work")
+BACKBONE_NAMES = ("sparse", "gat", "gcn", "sage", "gin")
+
+
+def _known(kind: Kind, built_in: Sequence[str]) -> AfterValidator:
+    """A built-in name, or that of an extension, which is imported here: what is wrong with it is said at once."""
+
+    def check(name: str) -> str:
+        if name not in built_in:
+            load_extension(kind, name, built_in)
+        return name
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):
@@ -70,8 +85,8 @@ class ProblemsConfig(Section):
 class RewardConfig(Section):
     """What an episode is paid for."""
 
-    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work"] = "pcg_iterations"
-    """The measure of the hierarchy's quality."""
+    name: Annotated[str, _known("rewards", REWARD_NAMES)] = "pcg_iterations"
+    """The measure of the hierarchy's quality (see `psparsity info`)."""
     shaping: bool = True
     """Pay every level by the change of the quality of the hierarchy truncated there (potential-based)."""
     vectors: Positive = 4
@@ -94,8 +109,8 @@ class TemperatureConfig(Section):
 class PolicyConfig(Section):
     """The network and what it decides."""
 
-    backbone: Literal["sparse", "gat", "gcn", "sage", "gin"] = "sparse"
-    """Graph encoder; `sparse` is the project's own, made of sparse products."""
+    backbone: Annotated[str, _known("backbones", BACKBONE_NAMES)] = "sparse"
+    """Graph encoder (see `psparsity info`); `sparse` is the project's own, made of sparse products."""
     width: int = Field(default=16, ge=2)
     """Channels of the encoder."""
     layers: Positive = 3

@@ -106,8 +106,9 @@ def test_a_list_can_be_set_whole() -> None:
         (["environment.stall_ratio=1"], "environment.stall_ratio is 1, but must be less than 1"),
         (["reward.shaping=1"], "reward.shaping is 1, but must be true or false"),
         (
-            ["policy.backbone=mlp"],
-            "policy.backbone is \"mlp\", but must be one of 'sparse', 'gat', 'gcn', 'sage' or 'gin'",
+            ["policy.backbone=gatt"],
+            "policy.backbone: there is no backbone 'gatt': it is not one of sparse, gat, gcn, sage, gin, and no "
+            "installed package registers it; use the nearest, 'gat', or install the package that registers it",
         ),
         (["policy=3"], "policy is 3, but must be a mapping of keys to values"),
         (["problems.families=4"], "problems.families is 4, but must be a list"),
