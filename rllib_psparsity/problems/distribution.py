@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.problems.families import FAMILIES, Family
+from rllib_psparsity.problems.families import Family, family_names, find_family
 from rllib_psparsity.problems.files import load_matrix, matrix_files
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import Range, checked_ranges, checked_size, draw, draw_size, nearest
@@ -98,11 +98,11 @@ def family_member(config: FamilyConfig) -> FamilyMember | FileMember:
     if config.family.startswith(FILE_PREFIX):
         files = matrix_files(config.family.removeprefix(FILE_PREFIX))
         return FileMember(tuple(load_matrix(file) for file in files))
-    family = FAMILIES.get(config.family)
+    family = find_family(config.family)
     if family is None:
         raise InputError(
             f"there is no problem family {config.family!r}, expected a family or {FILE_PREFIX}PATH; "
-            f"{nearest(config.family, FAMILIES)}"
+            f"{nearest(config.family, family_names())}"
         )
     size = checked_size(family.name, config.size)
     return FamilyMember(family, size, checked_ranges(family, config.parameters))

@@ -109,7 +109,9 @@ def _local_ray(config: Config) -> Iterator[None]:
         ray.init(**common)
     else:
         needed = config.env_runners.count + config.learner.count
+        # Without an address Ray would join any cluster that was started on this machine, if only by somebody else.
         ray.init(
+            address="local",
             num_cpus=max(needed, os.cpu_count() or 1),
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
