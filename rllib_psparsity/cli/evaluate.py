@@ -84,6 +84,7 @@ def _prepared(
     from hashlib import sha256
 
     from rllib_psparsity.deploy.artifact import load_policy, policy_digest
+    from rllib_psparsity.evaluation.arms import recipe_methods
     from rllib_psparsity.evaluation.evaluate import Evaluation
     from rllib_psparsity.evaluation.methods import check_names, choose_methods
     from rllib_psparsity.evaluation.suite import load_suite
@@ -97,7 +98,8 @@ def _prepared(
         "selector_sha256": sha256(selector.read_bytes()).hexdigest() if selector is not None else None,
     }
     file = out or Path(f"evaluation_{suite.name}.parquet")
-    return Evaluation(suite, chosen, seeds, repeats or suite.repeats, file, identity)
+    recipes = recipe_methods(loaded.menu, loaded.limits)
+    return Evaluation(suite, chosen, seeds, repeats or suite.repeats, file, identity, recipes)
 
 
 def _run(evaluation: Evaluation) -> None:

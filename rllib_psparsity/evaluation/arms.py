@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pyamg import MultilevelSolver
 
-from rllib_psparsity.amg.decision import Decide
+from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import Recipe
@@ -30,6 +31,15 @@ def policy_methods(
         _method(UNTRAINED_NETWORK, policy_decide(untrained), menu, limits),
         _method(TRAINED_POLICY, policy_decide(trained), menu, limits),
     )
+
+
+def recipe_methods(menu: tuple[Recipe, ...], limits: Limits) -> tuple[Method, ...]:
+    """Every recipe of the menu with all edges strong: together they run all code that a policy may come to run."""
+
+    def decide_by(recipe: int) -> Decide:
+        return lambda graph: Decision(np.ones(graph.num_edges, dtype=bool), recipe)
+
+    return tuple(_method(str(recipe), decide_by(index), menu, limits) for index, recipe in enumerate(menu))
 
 
 def _method(name: str, decide: Decide, menu: tuple[Recipe, ...], limits: Limits) -> Method:

@@ -31,6 +31,7 @@ class Evaluation:
     suite, methods, seeds, repeats : what is measured; a seed decides the right-hand side
     out : Parquet file; rows that it holds from an earlier call are kept and not measured again
     identity : what else decides the figures, such as the hash of the policy, by name
+    warm_up : run once beside `methods` before the first measurement, and not measured
 
     Raises
     ------
@@ -48,8 +49,10 @@ class Evaluation:
         repeats: int,
         out: Path,
         identity: Mapping[str, Any],
+        warm_up: Sequence[Measurable] = (),
     ) -> None:
         self.suite, self.methods, self.seeds, self.repeats, self.out = suite, methods, seeds, repeats, out
+        self._warm_up = [*methods, *warm_up]
         self.settings = {
             "suite": suite.name,
             "suite_sha256": suite.digest,
@@ -89,7 +92,7 @@ class Evaluation:
                 continue
             if not warm:
                 self._calls.append({"command": command_line(), "commit": commit()})
-                _warm_up(self.methods)
+                _load_code(self._warm_up)
                 warm = True
             problem = entry.make()
             applicable = [method for method in methods if method.applies_to(problem)]
@@ -107,7 +110,7 @@ class Evaluation:
             done = after
 
 
-def _warm_up(methods: Sequence[Measurable]) -> None:
+def _load_code(methods: Sequence[Measurable]) -> None:
     """Compiled kernels and libraries are loaded at first use, which is no property of the first problem."""
     A = stencil_matrix(np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]), (16, 16))
     blocks = bsr_array(A.tobsr((2, 2)))

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pyamg import MultilevelSolver
@@ -27,6 +27,9 @@ from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.reporting.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesRegressor
 
 Figure = Literal["work", "time"]
 FIGURES: dict[Figure, Any] = {"work": work_per_digit, "time": total_seconds}
@@ -125,6 +128,12 @@ def read_selector_data(path: Path) -> tuple[SelectorData, dict[str, Any]]:
     return SelectorData(features, work, time), metadata
 
 
+def predict(trees: ExtraTreesRegressor, features: np.ndarray) -> np.ndarray:
+    """(27,) float64 for (F,) features, as `trees.predict`, whose dispatch to threads takes longer than the trees."""
+    row = features[None].astype(np.float32)
+    return np.mean([tree.tree_.predict(row)[0, :, 0] for tree in trees.estimators_], axis=0)
+
+
 def selector_methods(data: SelectorData) -> tuple[Method, Method]:
     """The selector that aims at work, and the one that aims at time; features and trees are part of their set-up."""
     if find_spec("sklearn") is None:
@@ -136,7 +145,7 @@ def selector_methods(data: SelectorData) -> tuple[Method, Method]:
         trees.fit(data.features, getattr(data, figure))
 
         def build(problem: Problem) -> MultilevelSolver:
-            predicted = trees.predict(pooled_features(problem)[None])[0]
+            predicted = predict(trees, pooled_features(problem))
             possible = [index for index, method in enumerate(PORTFOLIO) if method.applies_to(problem)]
             best = min(possible, key=lambda index: predicted[index])
             return PORTFOLIO[best].build(problem.A, problem.B)

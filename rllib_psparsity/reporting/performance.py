@@ -115,7 +115,8 @@ def _log_axes(ax: Axes, which: str) -> None:
             low, high = axis.get_view_interval()
             set_scale("log")
             if high / low < 1e3:
-                ticks = [t * 10.0**e for e in range(-9, 10) for t in (1, 2, 5) if low <= t * 10.0**e <= high]
+                steps = (1, 1.5, 2, 3, 4, 5, 7) if high / low < 10 else (1, 2, 5)
+                ticks = [t * 10.0**e for e in range(-9, 10) for t in steps if low <= t * 10.0**e <= high]
                 axis.set_ticks(ticks)
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_locator(NullLocator())

@@ -203,7 +203,8 @@ def test_the_command(tmp_path, suite_file, capsys):
 )
 def test_refusals(tmp_path, monkeypatch, capsys, arguments, sentence):
     monkeypatch.chdir(tmp_path)
-    assert main(["evaluate", "--policy", POLICY, *arguments]) == 2
+    policy = [] if "--policy" in arguments else ["--policy", POLICY]
+    assert main(["evaluate", *policy, *arguments]) == 2
     out, err = capsys.readouterr()
     assert sentence in err and err.count("\n") == 1 and out == ""
     assert list(tmp_path.iterdir()) == []

@@ -88,6 +88,15 @@ def test_data_in_a_file_give_the_same_choice(tmp_path):
         assert one.build(problem).levels[1].A.nnz == other.build(problem).levels[1].A.nnz
 
 
+def test_prediction_is_that_of_scikit_learn():
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    rng = np.random.default_rng(0)
+    trees = ExtraTreesRegressor(5, random_state=0).fit(rng.random((30, 4)), rng.random((30, 27)))
+    features = rng.random(4)
+    assert np.allclose(module.predict(trees, features), trees.predict(features[None])[0], rtol=1e-12)
+
+
 def test_data_of_other_features_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "selector.parquet"
     data = SelectorData(np.zeros((1, 2)), np.zeros((1, 27)), np.zeros((1, 27)))
