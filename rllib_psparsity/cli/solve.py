@@ -103,7 +103,7 @@ def solve(
     print(ml.setup_info)
     print(
         f"solve: {solution.iterations} iterations, relative residual {solution.relative_residual:.1e}, "
-        f"set-up {setup_seconds:.3g} s, solve {solution.seconds:.3g} s"
+        f"{solution.seconds:.3g} s; with the set-up {setup_seconds + solution.seconds:.3g} s"
     )
     if solution.converged and out is not None:
         write_atomically(out, lambda temporary: write_vector(temporary, solution.x, out.suffix))
