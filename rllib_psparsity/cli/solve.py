@@ -16,9 +16,9 @@ from rllib_psparsity.errors import InputError, SetupFailure
 
 if TYPE_CHECKING:
     import numpy as np
-    from pyamg.multilevel import MultilevelSolver
     from rich.console import Console
 
+    from rllib_psparsity.deploy import LearnedSolver
     from rllib_psparsity.evaluation.one_matrix import MethodResult
     from rllib_psparsity.problems.problem import Problem
 
@@ -83,11 +83,11 @@ def solve(
     problem = load_matrix(matrix)
     b, origin = _right_hand_side(rhs, problem.num_unknowns)
 
-    def build(problem: Problem) -> MultilevelSolver:
+    def build(problem: Problem) -> LearnedSolver:
         # Without B: a file has none, and learned_solver knows best what to take then.
         return learned_solver(problem.A, policy=loaded, guard=not no_guard)
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     print(f"matrix: {matrix}, {problem.num_unknowns:,} unknowns, {problem.A.nnz:,} nonzeros")
     print(f"right-hand side: {origin}", flush=True)
     with SolveProgress(console) as progress:
@@ -117,6 +117,8 @@ def solve(
     if solution.converged:
         return 0
     ending = "" if out is None else f", and {out} is not written"
+    if ml.setup_info.singular:
+        ending += "; the matrix is singular, so pass a --rhs in its range"
     print(
         f"psparsity: {matrix} is not solved: {solution.failure}; the relative residual is "
         f"{solution.relative_residual:.1e} where --tol asks for {tol:g}{ending}",
@@ -136,7 +138,7 @@ def _right_hand_side(rhs: Path | None, n: int) -> tuple[np.ndarray, str]:
 
 
 def _compare(
-    problem: Problem, b: np.ndarray, build: Callable[[Problem], MultilevelSolver], tol: float, console: Console
+    problem: Problem, b: np.ndarray, build: Callable[[Problem], LearnedSolver], tol: float, console: Console
 ) -> tuple[MethodResult, ...]:
     """Print the table of the comparison; its lines."""
     from rllib_psparsity.evaluation.comparison import Method

@@ -128,3 +128,19 @@ def test_bad_input_is_2_with_a_sentence(capsys: pytest.CaptureFixture[str], matr
     assert f"policy {str(tmp_path / 'p')!r} is " in refusal(capsys, "solve", matrix, "--policy", tmp_path / "p")
     for tol in ("0", "1", "nan", "-1e-8"):
         assert "expected a number above 0 and below 1" in refusal(capsys, "solve", matrix, "--tol", tol)
+
+
+def test_a_singular_matrix_wants_a_right_hand_side_in_its_range(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A square plate held nowhere: its Laplacian has the constants in its nullspace."""
+    matrix, rhs, out = tmp_path / "plate.npz", tmp_path / "b.npy", tmp_path / "x.npy"
+    plate = sp.csr_array(A - sp.diags_array(np.asarray(A.sum(axis=1)).ravel()))
+    sp.save_npz(matrix, plate)
+    b = plate @ np.random.default_rng(0).standard_normal(SIDE * SIDE)
+    np.save(rhs, b)
+    assert main(["solve", str(matrix), "--rhs", str(rhs), "--out", str(out)]) == 0
+    assert np.linalg.norm(b - plate @ np.load(out)) <= 1e-8 * np.linalg.norm(b)
+    capsys.readouterr()
+    assert main(["solve", str(matrix)]) == 1
+    assert capsys.readouterr().err.endswith("the matrix is singular, so pass a --rhs in its range\n")
