@@ -101,7 +101,19 @@ def compare(
 _TIMES = ("setup_seconds", "solve_seconds")
 
 
-def _row(problem: Problem, method: Method, seed: int) -> Row:
+@dataclass(frozen=True)
+class Attempt:
+    """One set-up and solve. `solve` is None, and `solve_seconds` NaN, after a set-up that failed; `failure` is empty
+    for a solve that converged."""
+
+    setup_seconds: float
+    solve_seconds: float
+    solve: SolveMeasurement | None
+    failure: str
+
+
+def attempt(problem: Problem, method: Method, measure: Callable[[MultilevelSolver], SolveMeasurement]) -> Attempt:
+    """Set up and `measure` once, timed; an exception of the method is a failure with its reason."""
     problem = replace(problem, A=without_caches(problem.A))
     solve: SolveMeasurement | None = None
     failure = ""
@@ -114,13 +126,19 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
             # It would converge in one iteration whose work no complexity counts.
             raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
         start = perf_counter()
-        solve = measure_solve(ml, seed)
+        solve = measure(ml)
         solve_seconds = perf_counter() - start
     except Exception as error:
         setup_seconds = perf_counter() - start if math.isnan(setup_seconds) else setup_seconds
         failure = f"{type(error).__name__}: {error}"
     if solve is not None and not solve.converged:
         failure = solve.reason
+    return Attempt(setup_seconds, solve_seconds, solve, failure)
+
+
+def _row(problem: Problem, method: Method, seed: int) -> Row:
+    made = attempt(problem, method, lambda ml: measure_solve(ml, seed))
+    solve = made.solve
     return {
         "problem": problem.name,
         "family": problem.family,
@@ -130,10 +148,10 @@ def _row(problem: Problem, method: Method, seed: int) -> Row:
         "iterations": solve.iterations if solve else None,
         "operator_complexity": solve.operator_complexity if solve else math.nan,
         "cycle_complexity": solve.cycle_complexity if solve else math.nan,
-        "setup_seconds": setup_seconds,
-        "solve_seconds": solve_seconds,
+        "setup_seconds": made.setup_seconds,
+        "solve_seconds": made.solve_seconds,
         "converged": solve.converged if solve else False,
-        "failure": failure,
+        "failure": made.failure,
     }
 
 
