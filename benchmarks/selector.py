@@ -18,7 +18,8 @@ from rich.progress import track
 from rllib_psparsity.amg.portfolio import PORTFOLIO
 from rllib_psparsity.config.schema import FamilyConfig
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Method, compare
+from rllib_psparsity.evaluation.comparison import compare
+from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES, Method
 from rllib_psparsity.evaluation.provenance import commit
 from rllib_psparsity.evaluation.selector import (
     FEATURES,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from rllib_psparsity.amg.hierarchy import PINV_LIMIT
 from rllib_psparsity.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def to_petsc(ml: MultilevelSolver, comm: Any = None) -> Any:
             f"to_petsc got {type(ml).__name__}, expected a hierarchy of PyAMG; pass what learned_solver returned"
         )
     PETSc = load_petsc()
+    for number, level in enumerate(levels[:-1]):
+        if not level.A.diagonal().all():
+            row = int(np.argmin(level.A.diagonal() != 0))
+            raise InputError(
+                f"level {number} has a zero on its diagonal in row {row}, which PETSc's Gauss-Seidel cannot divide by; "
+                "fix one unknown of every part that nothing holds, and set the hierarchy up again"
+            )
     comm = PETSc.COMM_SELF if comm is None else comm
     operators = [petsc_matrix(PETSc, level.A, comm) for level in levels]
     ksp = PETSc.KSP().create(comm)
@@ -86,7 +94,7 @@ def to_petsc(ml: MultilevelSolver, comm: Any = None) -> Any:
     for index, (level, operator) in enumerate(zip(levels, operators, strict=True)):
         number = coarsest - index
         if index == coarsest:
-            _solve_directly(pc.getMGCoarseSolve(), operator, singular=ml.coarse_solver.name() == "'pinv'")
+            _solve_directly(pc.getMGCoarseSolve(), operator, small=level.A.shape[0] <= PINV_LIMIT)
         else:
             fine, coarse = block_size(level.A), block_size(levels[index + 1].A)
             pc.setMGInterpolation(number, _transfer(PETSc, level.P, (fine, coarse), comm))
@@ -103,14 +111,14 @@ def _relax(smoother: Any, operator: Any) -> None:
     smoother.getPC().setType("sor")  # by default a symmetric sweep of relaxation factor 1
 
 
-def _solve_directly(solver: Any, operator: Any, *, singular: bool) -> None:
-    """A pseudo-inverse where PyAMG has one, which takes singular matrices too, else LU.
+def _solve_directly(solver: Any, operator: Any, *, small: bool) -> None:
+    """A pseudo-inverse, which takes singular matrices too, of a small level; LU of a larger one.
 
-    Each process solves the whole level, which is small.
+    Each process solves the whole level.
     """
     solver.setOperators(operator)
     solver.setType("preonly")
-    solver.getPC().setType("svd" if singular else "redundant")
+    solver.getPC().setType("svd" if small else "redundant")
 
 
 def petsc_matrix(PETSc: Any, A: Any, comm: Any) -> Any:

@@ -9,12 +9,15 @@ from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
-from rllib_psparsity.evaluation.comparison import Method
+from rllib_psparsity.deploy.solver import learned_solver
+from rllib_psparsity.evaluation.method import Method
 from rllib_psparsity.policy.inference import Inference
 from rllib_psparsity.problems.problem import Problem
 
 PRIOR_ALONE = "prior alone"
+LEARNED_SOLVER = "learned solver"
 UNTRAINED_NETWORK = "untrained network"
 TRAINED_POLICY = "trained policy"
 
@@ -31,6 +34,11 @@ def policy_methods(
         _method(UNTRAINED_NETWORK, policy_decide(untrained), menu, limits),
         _method(TRAINED_POLICY, policy_decide(trained), menu, limits),
     )
+
+
+def guarded_method(policy: LoadedPolicy) -> Method:
+    """`learned_solver` as a user calls it: checks of the matrix and the guard are part of its set-up."""
+    return Method(LEARNED_SOLVER, lambda problem: learned_solver(problem.A, problem.B, policy=policy))
 
 
 def recipe_methods(menu: tuple[Recipe, ...], limits: Limits) -> tuple[Method, ...]:

@@ -4,98 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from time import thread_time
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pyamg import MultilevelSolver
 
-from rllib_psparsity.amg.measurement import SolveMeasurement, measure_solve
-from rllib_psparsity.amg.portfolio import MAX_COARSE, PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.evaluation.method import FAILED, PORTFOLIO_NAMES, Measurable
 from rllib_psparsity.evaluation.rows import Row
 
 if TYPE_CHECKING:
     from rllib_psparsity.problems.problem import Problem
 
-PORTFOLIO_NAMES = tuple(method.name for method in PORTFOLIO)
 BEST_OF_PORTFOLIO = "best of portfolio"
-
-
-class Measurable(Protocol):
-    """What a comparison measures. A problem that `applies_to` refuses gets no row, so it is no failure."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def applies_to(self) -> Callable[[Problem], bool]: ...
-
-    def measure(self, problem: Problem, seed: int) -> Row:
-        """The columns from ``work_per_digit`` on, with the right-hand side of `seed`; an exception is a failure."""
-        ...
-
-
-@dataclass(frozen=True)
-class Method:
-    """A named way to set up a hierarchy for a problem; `build` is all that is timed as set-up."""
-
-    name: str
-    build: Callable[[Problem], MultilevelSolver]
-    applies_to: Callable[[Problem], bool] = lambda problem: True
-
-    @classmethod
-    def classical(cls, method: ClassicalMethod) -> Method:
-        return cls(method.name, lambda problem: method.build(problem.A, problem.B), method.applies_to)
-
-    def measure(self, problem: Problem, seed: int) -> Row:
-        setup_seconds = solve_seconds = math.nan
-        solve: SolveMeasurement | None = None
-        failure = ""
-        start = thread_time()
-        try:
-            ml = self.build(problem)
-            setup_seconds = thread_time() - start
-            if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
-                # It would converge in one iteration whose work no complexity counts.
-                raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
-            start = thread_time()
-            solve = measure_solve(ml, seed)
-            solve_seconds = thread_time() - start
-        except Exception as error:
-            setup_seconds = thread_time() - start if math.isnan(setup_seconds) else setup_seconds
-            failure = f"{type(error).__name__}: {error}"
-        if solve is None:
-            return FAILED | {"setup_seconds": setup_seconds, "failure": failure}
-        return {
-            "work_per_digit": solve.work_per_digit,
-            "iterations": solve.iterations,
-            "operator_complexity": solve.operator_complexity,
-            "cycle_complexity": solve.cycle_complexity,
-            "setup_seconds": setup_seconds,
-            "solve_seconds": solve_seconds,
-            "converged": solve.converged,
-            "failure": "" if solve.converged else solve.reason,
-        }
-
-
-FAILED: Row = {
-    "work_per_digit": math.inf,
-    "iterations": None,
-    "operator_complexity": math.nan,
-    "cycle_complexity": math.nan,
-    "setup_seconds": math.nan,
-    "solve_seconds": math.nan,
-    "converged": False,
-    "failure": "",
-}
-"""The measured columns where there is no solve."""
-
-
-def classical_methods() -> tuple[Method, ...]:
-    """PyAMG's default and the 27 of the portfolio."""
-    return tuple(Method.classical(method) for method in (PYAMG_DEFAULT, *PORTFOLIO))
 
 
 def compare(
@@ -152,7 +74,6 @@ _TIMES = ("setup_seconds", "solve_seconds")
 
 
 def _row(problem: Problem, method: Measurable, seed: int) -> Row:
-    problem = replace(problem, A=without_caches(problem.A))
     try:
         measured = method.measure(problem, seed)
     except Exception as error:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.sparse import bsr_array
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import Measurable, measure_rounds, median_rows
+from rllib_psparsity.evaluation.comparison import measure_rounds, median_rows
+from rllib_psparsity.evaluation.method import Measurable
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import Row, read_rows, write_rows
 from rllib_psparsity.evaluation.suite import Suite

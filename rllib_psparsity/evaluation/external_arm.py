@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rllib_psparsity.amg.measurement import digits_gained, random_right_hand_side
-from rllib_psparsity.evaluation.comparison import Row
 from rllib_psparsity.evaluation.external_methods import ExternalMethod
+from rllib_psparsity.evaluation.rows import Row
 from rllib_psparsity.problems.problem import Problem
 
 TOLERANCE, MAX_ITERATIONS = 1e-8, 400

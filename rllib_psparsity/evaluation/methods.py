@@ -7,17 +7,18 @@ from pathlib import Path
 
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.arms import policy_methods
-from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Measurable, Method, classical_methods
+from rllib_psparsity.evaluation.arms import guarded_method, policy_methods
 from rllib_psparsity.evaluation.external_arm import ExternalArm
 from rllib_psparsity.evaluation.external_methods import external_methods
+from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES, Measurable, Method, classical_methods
 from rllib_psparsity.evaluation.selector import read_selector_data, selector_methods
 from rllib_psparsity.problems.ranges import nearest
 
-TRAINED, PRIOR, UNTRAINED = "trained", "prior", "untrained"
+LEARNED, UNGUARDED, PRIOR, UNTRAINED = "learned", "unguarded", "prior", "untrained"
 DEFAULT, PORTFOLIO, EXTERNAL, SELECTOR = "default", "portfolio", "external", "selector"
 GROUPS = {
-    TRAINED: "the policy, without a guard",
+    LEARNED: "learned_solver as a user calls it, with its guard",
+    UNGUARDED: "the policy alone: no guard",
     PRIOR: "the textbook prior that its training started from, alone",
     UNTRAINED: "its network before training, on top of the prior",
     DEFAULT: "PyAMG's default",
@@ -59,12 +60,13 @@ def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | 
     default, *portfolio = classical_methods()
     makers: dict[str, Callable[[], Sequence[Measurable]]] = {
         SELECTOR: lambda: selector_methods(read_selector_data(selector)[0]) if selector else (),
+        LEARNED: lambda: (guarded_method(policy),),
         DEFAULT: lambda: (default,),
         PORTFOLIO: lambda: portfolio,
         EXTERNAL: lambda: [ExternalArm(name, method) for name, method in external.items()],
     }
-    if wanted & {TRAINED, PRIOR, UNTRAINED}:
-        arms = dict(zip((PRIOR, UNTRAINED, TRAINED), _arms(policy), strict=True))
+    if wanted & {UNGUARDED, PRIOR, UNTRAINED}:
+        arms = dict(zip((PRIOR, UNTRAINED, UNGUARDED), _arms(policy), strict=True))
         makers |= {name: lambda arm=arm: (arm,) for name, arm in arms.items()}
     chosen = [method for group in GROUPS if group in wanted for method in makers[group]()]
     held = {method.name for method in chosen}

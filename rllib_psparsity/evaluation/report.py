@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rllib_psparsity.evaluation.arms import TRAINED_POLICY
-from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, best_single_method
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, TRAINED_POLICY
+from rllib_psparsity.evaluation.comparison import best_single_method
+from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES
 from rllib_psparsity.evaluation.ratios import case_ratios, method_ratios
 from rllib_psparsity.evaluation.rows import Row
 
@@ -60,9 +61,9 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
 
 
-def write_pictures(rows: Sequence[Row], out: Path, learned: str = TRAINED_POLICY) -> tuple[Path, ...]:
-    """The performance profile and, where `learned` was measured, the scatter plot against the virtual best, beside
-    `out`; none without a solve by the portfolio."""
+def write_pictures(rows: Sequence[Row], out: Path) -> tuple[Path, ...]:
+    """The performance profile and, where a learned method was measured, the scatter plot against the virtual best,
+    beside `out`; none without a solve by the portfolio."""
     from rllib_psparsity.reporting.performance import profile_figure, scatter_figure
 
     ratios = case_ratios(rows)
@@ -77,7 +78,8 @@ def write_pictures(rows: Sequence[Row], out: Path, learned: str = TRAINED_POLICY
         {name: [ratio.time for ratio in held] for name, held in curves.items()},
         {name: lines[name].cases for name in shown},
     ).savefig(profile, dpi=110)
-    if not ratios.get(learned):
+    learned = next((name for name in (LEARNED_SOLVER, TRAINED_POLICY) if ratios.get(name)), None)
+    if learned is None:
         return (profile,)
     scatter = out.with_name(f"{out.stem}_scatter.png")
     figures = {(row["problem"], row["seed"]): row for row in rows if row["method"] == learned and row["converged"]}

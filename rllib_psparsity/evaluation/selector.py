@@ -21,7 +21,8 @@ from pyamg import MultilevelSolver
 
 from rllib_psparsity.amg.portfolio import PORTFOLIO
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import PORTFOLIO_NAMES, Method, total_seconds, work_per_digit
+from rllib_psparsity.evaluation.comparison import total_seconds, work_per_digit
+from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES, Method
 from rllib_psparsity.evaluation.rows import Row
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES

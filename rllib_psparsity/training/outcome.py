@@ -24,7 +24,8 @@ from rllib_psparsity.deploy.artifact import save_policy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY, policy_methods
-from rllib_psparsity.evaluation.comparison import classical_methods, compare, geometric_mean
+from rllib_psparsity.evaluation.comparison import compare, geometric_mean
+from rllib_psparsity.evaluation.method import classical_methods
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import write_rows
 from rllib_psparsity.evaluation.table import comparison_table

@@ -157,6 +157,15 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         to_petsc(scalar())
 
 
+def test_a_zero_diagonal_is_refused(fake: SimpleNamespace) -> None:
+    ml = scalar()
+    A = ml.levels[1].A.copy()
+    A.data[np.repeat(np.arange(A.shape[0]), np.diff(A.indptr)) == 2] = 0.0
+    ml.levels[1].A = A
+    with pytest.raises(InputError, match="level 1 has a zero on its diagonal in row 2, which PETSc's"):
+        to_petsc(ml)
+
+
 def test_complex_builds_are_refused(fake: SimpleNamespace) -> None:
     fake.ScalarType = np.complex128
     with pytest.raises(InputError, match="built for complex128, expected float64"):

@@ -14,15 +14,14 @@ from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.comparison import (
     BEST_OF_PORTFOLIO,
-    Method,
     best_single_method,
-    classical_methods,
     compare,
     geometric_mean,
     summarise,
     total_seconds,
     virtual_best,
 )
+from rllib_psparsity.evaluation.method import Method, classical_methods
 from rllib_psparsity.evaluation.rows import COLUMNS, read_rows, write_rows
 from rllib_psparsity.problems.problem import Problem
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.cli import main
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import Method
 from rllib_psparsity.evaluation.evaluate import Evaluation
+from rllib_psparsity.evaluation.method import Method
 from rllib_psparsity.evaluation.ratios import case_ratios, method_ratios
 from rllib_psparsity.evaluation.report import evaluation_table, write_pictures
 from rllib_psparsity.evaluation.rows import COLUMNS, read_rows, write_rows
@@ -172,11 +172,11 @@ def test_pictures(tmp_path):
 def test_the_command(tmp_path, suite_file, capsys):
     out = tmp_path / "rows.parquet"
     arguments = ["evaluate", "--policy", POLICY, "--suite", suite_file, "--out", str(out), "--repeats", "1"]
-    arguments += ["--methods", "trained", "prior", "untrained", "default", SA, RUGE]
+    arguments += ["--methods", "learned", "unguarded", "prior", "untrained", "default", SA, RUGE]
     assert main(arguments) == 0
     rows, metadata = read_rows(out)
     shown = capsys.readouterr().out
-    names = ["prior alone", "trained policy", "untrained network", "PyAMG default", SA]
+    names = ["learned solver", "prior alone", "trained policy", "untrained network", "PyAMG default", SA]
     assert sorted({r["method"] for r in rows}) == sorted([*names, RUGE])
     assert sum(r["method"] == RUGE for r in rows) == 2  # not for blocks
     assert all(r["converged"] and r["nonzeros"] > r["unknowns"] for r in rows)
@@ -195,7 +195,7 @@ def test_the_command(tmp_path, suite_file, capsys):
         (["--methods", "priot"], "did you mean 'prior'?"),
         (["--methods", "selector"], "the method selector needs its data; give --selector FILE"),
         (["--selector", "none.parquet"], "the selector's data none.parquet cannot be read as Parquet"),
-        (["--policy", "nowhere"], "policy 'nowhere' is not"),
+        (["--policy", "nowhere"], "policy 'nowhere' is neither"),
         (["--repeats", "0"], "--repeats is 0, expected at least 1"),
         (["--seeds", "1", "1"], "--seeds is 1 1, expected numbers from 0 on, each once"),
         (["--out", "rows.csv"], "--out is rows.csv, expected a file that ends with .parquet"),
