@@ -12,7 +12,7 @@ import numpy as np
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.method import FAILED, PORTFOLIO_NAMES, Measurable
-from rllib_psparsity.evaluation.rows import Row
+from rllib_psparsity.evaluation.rows import COLUMNS, Row
 
 if TYPE_CHECKING:
     from rllib_psparsity.problems.problem import Problem
@@ -78,7 +78,7 @@ def _row(problem: Problem, method: Measurable, seed: int) -> Row:
         measured = method.measure(problem, seed)
     except Exception as error:
         measured = FAILED | {"failure": f"{type(error).__name__}: {error}"}
-    return {
+    known = {
         "problem": problem.name,
         "family": problem.family,
         "unknowns": problem.num_unknowns,
@@ -86,8 +86,9 @@ def _row(problem: Problem, method: Measurable, seed: int) -> Row:
         "method": method.name,
         "seed": seed,
         "repeats": 1,
-        **measured,
     }
+    row = known | measured
+    return {name: row[name] for name in COLUMNS}
 
 
 def work_per_digit(row: Row) -> float:

@@ -117,7 +117,7 @@ def test_without_scikit_learn(monkeypatch):
 
 
 def test_gathering_goes_on_where_it_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.selector.SIZES", {"jump_diffusion": (8, 8), "elasticity": (6, 6)})
+    monkeypatch.setattr("benchmarks.selector.SIZES", {"jump_diffusion": (10, 10), "elasticity": (10, 10)})
     monkeypatch.setattr("benchmarks.selector.PORTFOLIO", PORTFOLIO[:2])
     out = tmp_path / "selector.parquet"
     monkeypatch.setattr("benchmarks.selector.targets", lambda rows, figure: np.full(27, float(len(rows))))
