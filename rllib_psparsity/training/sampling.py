@@ -106,7 +106,7 @@ class Sampling:
         # What was handed out ahead may be done and only has to be fetched: nobody is late before it was waited for.
         self._since = dict.fromkeys(self._in_flight, last_alive)
         while len(self._results) < len(self._chunks):
-            healthy = self._hand_out(IN_FLIGHT)
+            self._hand_out(IN_FLIGHT)
             for worker, chunk in group.fetch_ready_async_reqs(tags=TAG, timeout_seconds=POLL_SECONDS):
                 if chunk.number not in self._in_flight[worker]:
                     continue  # a late answer of a runner that was taken for lost: its chunk was given away
@@ -115,6 +115,8 @@ class Sampling:
                 self._take(chunk)
             now = time.monotonic()
             self._end_the_hung(now)
+            # Before they are restored: a runner that comes back knows nothing of what it was asked for.
+            healthy = self._take_back_from_the_lost()
             if healthy:
                 last_alive = now
             if now - last_alive > PATIENCE_SECONDS:
@@ -122,16 +124,14 @@ class Sampling:
                     f"no env runner has been alive for {PATIENCE_SECONDS:.0f} s, {group.num_remote_workers()} are "
                     "lost; see that nodes with free CPUs are up, then resume"
                 )
-            if healthy < group.num_remote_workers() and now - last_restore > RESTORE_SECONDS:
+            if len(healthy) < group.num_remote_workers() and now - last_restore > RESTORE_SECONDS:
                 restore()
                 last_restore = time.monotonic()
 
-    def _hand_out(self, most: int) -> int:
-        """Chunks to the runners that are well, up to so many each; how many of them there are."""
+    def _hand_out(self, most: int) -> None:
+        """Chunks to the runners that are well, up to so many each."""
+        healthy = self._take_back_from_the_lost()
         waiting, in_flight = self._waiting, self._in_flight
-        healthy = set(self._group.healthy_worker_ids())
-        for worker in [worker for worker in in_flight if worker not in healthy]:
-            self._take_back(in_flight.pop(worker))
         for depth in range(most):
             for worker in sorted(healthy):
                 # A runner has its next chunk at hand, unless the last ones are to be shared out.
@@ -145,16 +145,19 @@ class Sampling:
                     in_flight[worker].append(k)
                 else:  # still answering something else
                     waiting.appendleft(k)
-        return len(healthy)
 
-    def _take_back(self, chunks: list[int]) -> None:
-        """The chunks of a runner that died, presumably over the first of them."""
-        self._waiting.extendleft(reversed(chunks))
-        if chunks:
-            self._deaths[chunks[0]] += 1
-            if self._deaths[chunks[0]] >= DEATHS:
-                self._waiting.popleft()
-                self._suspect(chunks[0], f"{DEATHS} env runners died over it")
+    def _take_back_from_the_lost(self) -> set[int]:
+        """The chunks of runners that died, presumably over the first one each; returns the runners that are well."""
+        healthy = set(self._group.healthy_worker_ids())
+        for worker in [worker for worker in self._in_flight if worker not in healthy]:
+            chunks = self._in_flight.pop(worker)
+            self._waiting.extendleft(reversed(chunks))
+            if chunks:
+                self._deaths[chunks[0]] += 1
+                if self._deaths[chunks[0]] >= DEATHS:
+                    self._waiting.popleft()
+                    self._suspect(chunks[0], f"{DEATHS} env runners died over it")
+        return healthy
 
     def _end_the_hung(self, now: float) -> None:
         """Start those runners anew that need too long for a chunk."""

@@ -82,7 +82,7 @@ def expected(runner):
         (set(), set(), 0, 0),
         ({4}, set(), 0, 2),  # once with its chunk, once alone
         ({4, 5}, set(), 0, 3),
-        (set(), {0}, 0, 0),
+        (set(), {0}, 0, 0),  # now and then one dies while the other is restored
         ({11}, {3}, 0, 2),
         (set(), set(), DEATHS - 1, 0),  # nodes that left: nothing is blamed on the episodes
     ],
@@ -102,7 +102,7 @@ def test_culprits_are_dropped_and_all_others_come_once(runner, expected, monkeyp
     assert all(same_episode(a, b) for a, b in zip(sampled.episodes, rest, strict=True))
     assert len(group.ended) == ended
     if ended:
-        assert 1030.0 < group.ended[0][1] < 1035.0, "ten seconds for each of three, from when they are waited for"
+        assert 1030.0 < group.ended[0][1] < 1040.0, "ten seconds for each of three, from when they are waited for"
 
 
 def test_a_runner_that_hangs_is_ended_and_comes_back(build):
