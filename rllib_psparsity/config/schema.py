@@ -268,6 +268,21 @@ class CheckpointConfig(Section):
     """How many of the newest are kept."""
 
 
+class FaultsConfig(Section):
+    """What a run bears before it stops with exit code 1; `resume --set` may change it."""
+
+    episode_timeout: float = Field(default=60.0, gt=0)
+    """Seconds for each episode of a chunk. A remote env runner that takes longer is started anew, its episodes are
+    tried one by one, and one that takes longer by itself is dropped."""
+    dropped_episodes: int = Field(default=100, ge=0)
+    """The most episodes of the whole run that may be dropped, because their environment hung, raised an error or paid
+    a reward that is not finite."""
+    skipped_updates: int = Field(default=100, ge=0)
+    """The most updates of the whole run that may be skipped, because their gradient was not finite."""
+    write_attempts: Positive = 3
+    """Failed attempts in a row, one after each iteration, to write metrics and checkpoint."""
+
+
 class Config(Section):
     """One run of `psparsity train`."""
 
@@ -282,6 +297,7 @@ class Config(Section):
     env_runners: EnvRunnersConfig = EnvRunnersConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    faults: FaultsConfig = FaultsConfig()
 
     @model_validator(mode="after")
     def _likelihood_has_row_picks(self) -> Config:
