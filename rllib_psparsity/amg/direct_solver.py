@@ -14,11 +14,12 @@ DENSE_LIMIT = 500
 """Most unknowns for dense factors; above, sparse ones."""
 SPARSE_LIMIT = 20_000
 """Most unknowns at all: a coarsest level of more is no coarse level."""
-ROUNDING = 100 * float(np.finfo(float).eps)
-"""Times the number of unknowns: pivots and eigenvalues of a matrix with unit diagonal below this are zero. What several
-Galerkin products leave of a zero."""
+SUSPICIOUS_PIVOT = 1e-10
+"""Least pivot of a matrix with unit diagonal for which no eigenvalues are asked for."""
+ROUNDING = 1e-11
+"""Eigenvalues of a matrix with unit diagonal below this are zero: what several Galerkin products leave of one."""
 ROUNDING_AS_GIVEN = 2 * float(np.finfo(float).eps)
-"""The same of a matrix that is no product."""
+"""Times the number of unknowns: the same, for pivots too, of a matrix that is no product."""
 SHIFT = 1e-12
 """Added to the unit diagonal of a sparse matrix, which may be singular."""
 
@@ -44,8 +45,8 @@ class DirectSolver:
         Multiplications of one solve.
     singular : bool
         Whether rounding is all that is left of some combination of the unknowns; for sparse factors not known, False.
-    least_eigenvalue : float
-        Of the scaled matrix if it is singular or indefinite, else a lower bound of 0.
+    least_vector : (n,) float64 or None
+        Where dense factors find the matrix singular or indefinite: the x of least x^T A x / x^T D x, D its diagonal.
 
     Raises `SetupFailure` for a matrix that is not finite, or larger than `SPARSE_LIMIT`.
     """
@@ -59,10 +60,12 @@ class DirectSolver:
         diagonal = A.diagonal()
         positive = diagonal > 0
         self._scale = np.divide(1.0, np.sqrt(np.where(positive, diagonal, 1.0)), where=positive, out=np.zeros(n))
-        self.singular, self.least_eigenvalue = not positive.all(), min(0.0, float(diagonal.min()))
+        self.singular = not positive.all()
+        self.least_vector: np.ndarray | None = None
         self._cholesky = self._inverse = self._sparse = None
         if n <= DENSE_LIMIT:
-            self._factor_dense(A.toarray(), n * (ROUNDING_AS_GIVEN if as_given else ROUNDING))
+            exact = n * ROUNDING_AS_GIVEN
+            self._factor_dense(A.toarray(), *((exact, exact) if as_given else (SUSPICIOUS_PIVOT, ROUNDING)))
         else:
             self._factor_sparse(A)
 
@@ -86,18 +89,19 @@ class DirectSolver:
             solution = self._sparse.solve(np.ascontiguousarray(scaled))
         return scale * solution
 
-    def _factor_dense(self, A: np.ndarray, rounding: float) -> None:
+    def _factor_dense(self, A: np.ndarray, least_pivot: float, rounding: float) -> None:
         n = len(A)
         scaled = self._scale[:, None] * ((A + A.T) / 2) * self._scale
         factor, info = dpotrf(scaled, lower=1)
         self.work = float(n * n)
-        if info == 0 and (factor.diagonal() ** 2 > rounding).all():
+        if info == 0 and (factor.diagonal() ** 2 > least_pivot).all():
             self._cholesky = factor
             return
         eigenvalues, vectors = eigh(scaled)
         kept = eigenvalues > rounding
-        self.least_eigenvalue = min(self.least_eigenvalue, float(eigenvalues[0]))
-        self.singular = True
+        if not kept.all():
+            self.least_vector = self._scale * vectors[:, 0]
+            self.singular = True
         self._inverse = (vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T
 
     def _factor_sparse(self, A: csr_array | bsr_array) -> None:

@@ -165,12 +165,17 @@ class Hierarchy:
         return levels
 
 
-def use_default_smoothers(solver) -> None:
-    """One symmetric Gauss-Seidel sweep before and one after the coarse correction, PyAMG's default."""
+def use_default_smoothers(solver, inverses: list[np.ndarray] | None = None) -> None:
+    """One symmetric Gauss-Seidel sweep before and one after the coarse correction, PyAMG's default.
+
+    `inverses` are, for every level but the coarsest, those of the diagonal blocks (N, block, block) of a block matrix;
+    PyAMG computes them otherwise.
+    """
     from pyamg.relaxation.smoothing import change_smoothers
 
-    smoother = ("block_gauss_seidel", {"sweep": "symmetric"})
-    change_smoothers(solver, presmoother=smoother, postsmoother=smoother)
+    options = [{"Dinv": inverse} for inverse in inverses] if inverses else [{}]
+    smoothers = [("block_gauss_seidel", {"sweep": "symmetric", **of_level}) for of_level in options]
+    change_smoothers(solver, presmoother=smoothers, postsmoother=smoothers)
 
 
 @dataclass(slots=True)

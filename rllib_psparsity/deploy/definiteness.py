@@ -7,8 +7,14 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.sparse import bsr_array, csr_array
 
 STEPS = 40
-NEGATIVE = 1e-8
-"""A quotient x^T A x / x^T D x below minus this is no rounding."""
+NEGATIVE = 1e-6
+"""A quotient x^T A x / x^T D x below minus this is no rounding, also of a matrix in single precision."""
+
+
+def rayleigh_quotient(A: csr_array | bsr_array, x: np.ndarray) -> float:
+    """x^T A x / x^T D x, D the diagonal of A; 0 for a vector that is zero."""
+    size = float(x * x @ A.diagonal())
+    return float(x @ (A @ x)) / size if size > 0 else 0.0
 
 
 def least_quotient(A: csr_array | bsr_array, seed: int = 0) -> float:

@@ -162,7 +162,7 @@ class LearnedSolver(MultilevelSolver):
             levels[0].P = system.scaling.prolongator(levels[0].P)
             levels[0].R = transpose(levels[0].P)
         super().__init__(levels, coarse_solver=_direct_on_finest(system, setup))
-        use_default_smoothers(self)
+        use_default_smoothers(self, _inverse_blocks(system, setup.hierarchy))
         self._given_B, self._hierarchy = given_B, setup.hierarchy
         for level in self._hierarchy.levels:
             level.release_caches()
@@ -206,6 +206,20 @@ def _require_same_form(system: _System, finest: Any) -> None:
 
 def _block(A: csr_array | bsr_array) -> int:
     return int(A.blocksize[0]) if A.format == "bsr" else 1
+
+
+def _inverse_blocks(system: _System, hierarchy: Hierarchy) -> list[np.ndarray] | None:
+    """Of a block matrix, the inverses of its diagonal blocks by level.
+
+    They are taken from the scaled matrix: a block whose unknowns differ by many decades looks singular.
+    """
+    if system.A.format == "csr":
+        return None
+    inverses = [level.relaxation().inverse for level in hierarchy.levels[:-1]]
+    if system.scaling is not None and inverses:
+        s = system.scaling.s.reshape(len(inverses[0]), -1)
+        inverses[0] = s[:, :, None] * inverses[0] * s[:, None, :]
+    return inverses
 
 
 def _direct_on_finest(system: _System, setup: _Setup) -> DirectSolver:
