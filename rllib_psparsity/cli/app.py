@@ -10,6 +10,7 @@ from rllib_psparsity.cli.export import export
 from rllib_psparsity.cli.info import info
 from rllib_psparsity.cli.resume import resume
 from rllib_psparsity.cli.train import train
+from rllib_psparsity.cli.tune import tune
 
 app = App(
     name="psparsity",
@@ -19,5 +20,5 @@ app = App(
 )
 
 # The files of the commands import what is heavy inside their functions: `psparsity --help` is instant.
-for command in (train, resume, export, diagnose, info):
+for command in (train, resume, tune, export, diagnose, info):
     app.command(command)

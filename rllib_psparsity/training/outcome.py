@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +55,9 @@ def untrained_network(config: Config) -> SparsifierPolicy:
         return SparsifierPolicy(config.policy).eval()
 
 
-def reference_figures(config: Config) -> dict[str, float]:
-    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
-
-    Raises `InputError` if a problem is too small for anything to be decided.
-    """
+def reference_problems(config: Config) -> Iterator[Problem]:
+    """A few held-out problems; `InputError` at one that is too small for anything to be decided."""
     problems = ProblemDistribution(config.problems, config.seed)
-    menu = parse_menu(config.policy.recipes)
-    prior = prior_decide(inference_of(untrained_network(config)))
-    default, alone = [], []
     for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
         problem = problems.heldout(index)
         if problem.num_unknowns // problem.block_size <= config.environment.max_coarse:
@@ -71,6 +65,18 @@ def reference_figures(config: Config) -> dict[str, float]:
                 f"problem {problem.name} has {problem.num_unknowns // problem.block_size} nodes, but needs more than "
                 f"environment.max_coarse = {config.environment.max_coarse}; take larger sizes or a lower max_coarse"
             )
+        yield problem
+
+
+def reference_figures(config: Config) -> dict[str, float]:
+    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
+
+    Raises `InputError` if a problem is too small for anything to be decided.
+    """
+    menu = parse_menu(config.policy.recipes)
+    prior = prior_decide(inference_of(untrained_network(config)))
+    default, alone = [], []
+    for problem in reference_problems(config):
         hierarchy = build_hierarchy(problem.A, problem.B, prior, menu=menu, limits=config.environment)
         default.append(measure_solve(PYAMG_DEFAULT.build(problem.A, problem.B)).work_per_digit)
         alone.append(measure_solve(hierarchy.to_pyamg()).work_per_digit)
@@ -80,8 +86,11 @@ def reference_figures(config: Config) -> dict[str, float]:
     }
 
 
-def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Compare on held-out problems, draw, export the policy, and say where everything is."""
+def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], command: str | None = None) -> None:
+    """Compare on held-out problems, draw, export the policy, and say where everything is.
+
+    `command` is kept with the comparison; that of this process if there is none.
+    """
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
     trained, untrained = load_network(checkpoint, config), untrained_network(config)
     earlier = run_dir / f"{POLICY}_before_{iteration}"
@@ -111,8 +120,8 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": command})
+    command = command or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": commit(), "command": command})
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
     _draw(problems, arms, rows, run_dir / PICTURE)
     console.print(
@@ -154,7 +163,7 @@ def _coordinates(graph: LevelGraph) -> np.ndarray:
     return vectors[:, 1:]
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the checkout that the package runs from, or "unknown" for an installed one."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:

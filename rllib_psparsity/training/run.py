@@ -5,27 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
-from ray.rllib.algorithms.algorithm import Algorithm
-from tensorboardX import SummaryWriter
 
-from rllib_psparsity.config.load import from_json, resolved_json
+from rllib_psparsity.config.load import from_json
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.live import LiveTable
-from rllib_psparsity.reporting.metrics import MetricsFile
-from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
-from rllib_psparsity.training.checkpoint import newest_checkpoint, save_checkpoint
+from rllib_psparsity.training.checkpoint import newest_checkpoint
 from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
-from rllib_psparsity.training.record import metrics_row
+from rllib_psparsity.training.session import TrainingSession, write_config
 
 RESUMABLE = ("training.iterations", "checkpoint.every", "checkpoint.keep", "env_runners.count")
 """Keys that a resume may change: none of them changes what an iteration computes."""
@@ -39,7 +32,7 @@ def train(config: Config, run_dir: Path) -> int:
     """
     reference = reference_figures(config)
     run_dir.mkdir(parents=True, exist_ok=True)
-    _write_config(config, run_dir)
+    write_config(config, run_dir)
     return _run(config, run_dir, reference, checkpoint=None, iteration=0)
 
 
@@ -62,34 +55,23 @@ def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
     for remark in remarks:
         print(f"psparsity: {remark}; the one before it is used")
     reference = reference_figures(config)
-    _write_config(config, run_dir)
+    write_config(config, run_dir)
     return _run(config, run_dir, reference, checkpoint, iteration)
 
 
-def _write_config(config: Config, run_dir: Path) -> None:
-    write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
-
-
 def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint: Path | None, iteration: int) -> int:
-    metrics = MetricsFile(run_dir / "metrics.parquet")
-    metrics.truncate_after(iteration)
-    rows = metrics.rows
-    with _local_ray(config), _stop_requests() as stop, _algorithm(config, checkpoint) as algorithm:
-        board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=iteration + 1, flush_secs=10)
-        with LiveTable(config.training.iterations, reference) as live:
-            while iteration < config.training.iterations and not stop:
-                start = time.perf_counter()
-                result = algorithm.train()
-                row = metrics_row(result, rows[-1] if rows else None, time.perf_counter() - start)
-                iteration = row["iteration"]
-                metrics.append(row)
-                rows.append(row)
-                for name, value in row.items():
-                    board.add_scalar(name, value, iteration)
-                live.update(row)
-                if stop or iteration % config.checkpoint.every == 0 or iteration == config.training.iterations:
-                    save_checkpoint(algorithm, run_dir / "checkpoints", iteration, config.checkpoint.keep)
-        board.close()
+    needed = config.env_runners.count + config.learner.count
+    with (
+        ray_session(num_cpus=max(needed, os.cpu_count() or 1)),
+        stop_requests() as stop,
+        TrainingSession(config, run_dir, checkpoint, iteration) as session,
+        LiveTable(config.training.iterations, reference) as live,
+    ):
+        while not session.finished and not stop:
+            live.update(session.step())
+            if stop or session.due:
+                session.save()
+        iteration, rows = session.iteration, session.rows
     if stop:
         remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
         print(f"interrupted after iteration {iteration}; {remedy}")
@@ -99,22 +81,16 @@ def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint:
 
 
 @contextmanager
-def _local_ray(config: Config) -> Iterator[None]:
-    """Join the cluster that the environment names (as in a submitted job), or start a Ray of our own."""
+def ray_session(num_cpus: int, address: str | None = None) -> Iterator[None]:
+    """Join the cluster at `address`, or the one that the environment names (as in a submitted job), or start a Ray."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # RLlib warns at every start that it runs on its new API, as it is meant to.
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**common)
+    if address or os.environ.get("RAY_ADDRESS"):
+        ray.init(address=address, **common)
     else:
-        needed = config.env_runners.count + config.learner.count
-        ray.init(
-            num_cpus=max(needed, os.cpu_count() or 1),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **common,
-        )
+        ray.init(num_cpus=num_cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
     try:
         yield
     finally:
@@ -122,20 +98,7 @@ def _local_ray(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[Algorithm]:
-    # More threads than one in the driver are slower: its matrices are small, and the runners want the other cores.
-    torch.set_num_threads(1)
-    algorithm = SparsifyPPOConfig().apply_run(config).build_algo()
-    try:
-        if checkpoint is not None:
-            algorithm.restore_from_path(str((checkpoint / "algorithm").resolve()))
-        yield algorithm
-    finally:
-        algorithm.stop()
-
-
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
+def stop_requests() -> Iterator[list[int]]:
     """Collects exit codes: 130 after SIGINT, 143 after SIGTERM. The iteration that runs is finished and saved.
 
     A second SIGINT interrupts at once.
