@@ -123,6 +123,8 @@ def _tuner(sweep: Sweep, base: Config, trials: Sequence[TrialPlan], sweep_dir: P
             search_alg=searcher,
             scheduler=scheduler_of(sweep),
             num_samples=number_of_trials(sweep) if searcher else 1,
+            # A member's next process may start before its last one has ended, and must not inherit another's.
+            reuse_actors=sweep.scheduler.name != "population",
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(

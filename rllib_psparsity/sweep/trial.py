@@ -61,6 +61,8 @@ class SweepTrial(Trainable):
         if session.due or self._population or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(session)
         if session.finished:
+            self._session = None
+            session.close()
             conclude(self._training, self._run_dir, session.rows, self._command)
         self._sound = True
         return self._report(row)
@@ -119,6 +121,12 @@ class SweepTrial(Trainable):
         write_atomically(self._run_dir / METRICS, lambda path: shutil.copy(source / METRICS, path))
         os.replace(partial, checkpoints / name)
         write_atomically(taken, lambda path: path.write_text(json.dumps(exchange)))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Become another trial: the next one has no process to wait for."""
+        self.cleanup()
+        self.setup(new_config)  # type: ignore[call-arg] - Tune adds the parameters
+        return True
 
     def cleanup(self) -> None:
         """Keep what is not saved yet, as after Ctrl-C or the scheduler's stop."""
