@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import signal
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -74,7 +75,7 @@ def run_sweep(
             Listener.current = _Driver(sweep_dir, base, table, stop)
             command = shlex.join(["psparsity", "tune", str(file)])
             results = _tuner(sweep, base, trials, sweep_dir, command).fit()
-        ended = [(TrialPlan(**result.config[PLAN]), str(result.error or "")) for result in results if result.config]
+        ended = [(TrialPlan(**result.config[PLAN]), _sentence(result.error)) for result in results if result.config]
     return _conclude(sweep, trials, ended, sweep_dir, {"command": command, **json.loads(identity)}, stop)
 
 
@@ -100,6 +101,7 @@ def _tuner(sweep: Sweep, base: Config, trials: Sequence[TrialPlan], sweep_dir: P
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # verbose=0 is silent then
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", message="Consider boosting PBT")  # see reuse_actors
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # what Tune is told to stop by, before it listens
     trainable = tune.with_resources(
         tune.with_parameters(
@@ -221,10 +223,14 @@ def _conclude(
         return stop[0]
     failed = [row for row in rows if row["status"] == FAILED]
     for row in failed:
-        last = row["error"].strip().splitlines()[-1]
-        print(f"failed: {row['setting']}/seed-{row['seed']} after iteration {row['iterations']}: {last}")
+        print(f"failed: {row['setting']}/seed-{row['seed']} after iteration {row['iterations']}: {row['error']}")
     print(f"results: {sweep_dir / RESULTS} | plot: {sweep_dir / PICTURE} | curves: tensorboard --logdir {sweep_dir}")
     return 1 if failed else 0
+
+
+def _sentence(error: Exception | None) -> str:
+    """What the trial raised, without the calls of Ray that led there."""
+    return str(error).strip().splitlines()[-1] if error else ""
 
 
 def _in_order(ranked: Sequence[Any], trials: Sequence[TrialPlan]) -> list[Any]:

@@ -60,23 +60,34 @@ class RestoredHalving(AsyncHyperBandScheduler):
 
 
 def _population(sweep: Sweep, scheduler: Population, options: dict[str, Any]) -> TrialScheduler:
-    bounds = {key: one.bounds for key, one in sweep.space.items() if one.bounds is not None}
-
-    def within_bounds(config: dict[str, Any]) -> dict[str, Any]:
-        values = config[PLAN]["values"]
-        for key, (low, high) in bounds.items():
-            values[key] = min(max(values[key], low), high)
-        return config
-
-    return PopulationBasedTraining(
+    return Members(
+        bounds={key: one.bounds for key, one in sweep.space.items() if one.bounds is not None},
         perturbation_interval=scheduler.every,
         quantile_fraction=scheduler.quantile,
         hyperparam_mutations={PLAN: {"values": {key: domain(one) for key, one in sweep.space.items()}}},
-        custom_explore_fn=within_bounds,
         log_config=False,
         synch=False,  # Ray 2.60 stops a member early otherwise
         **options,
     )
+
+
+class Members(PopulationBasedTraining):
+    """A population whose members stay who they are, and within the bounds of the space.
+
+    Ray gives a member that is replaced all of the other's configuration, its name and seed too, and so its directory;
+    and a value that is raised again and again leaves its range.
+    """
+
+    def __init__(self, bounds: Mapping[str, tuple[float, float]], **options: Any) -> None:
+        super().__init__(**options)
+        self._bounds = dict(bounds)
+
+    def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict, dict]:
+        config, operations = super()._get_new_config(trial, trial_to_clone)
+        values = config[PLAN]["values"]
+        for key, (low, high) in self._bounds.items():
+            values[key] = min(max(values[key], low), high)
+        return {**config, PLAN: {**trial.config[PLAN], "values": values}}, operations
 
 
 def domain(values: Range) -> Any:

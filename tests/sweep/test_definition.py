@@ -77,25 +77,27 @@ def test_draws_are_within_their_range_and_the_same_every_time(write) -> None:
     assert trials[0].values == trials[20].values and trials[0].seed != trials[20].seed
 
 
+RANDOM = "search: {name: random, settings: 3}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (TEXT.replace("training.lr: 1e-3", "training.lrr: 1e-3"), "settings.two: unknown key 'training.lrr'; the nearest "
-         "valid key is 'training.lr'"),
-        (TEXT.replace("policy.width", "policy.witdh"), "base and set: unknown key 'policy.witdh'; the nearest valid key "
-         "is 'policy.width'"),
+        (TEXT.replace("training.lr: 1e-3", "training.lrr: 1e-3"), "settings.two: unknown key 'training.lrr'; the "
+         "nearest valid key is 'training.lr'"),
+        (TEXT.replace("policy.width", "policy.witdh"), "base and set: unknown key 'policy.witdh'; the nearest"),
         (TEXT.replace("lr: 1e-3", "lr: -1.0"), "settings.two: training.lr is -1.0, but must be greater than 0"),
         (TEXT.replace("seeds:", "sedes:"), "unknown key 'sedes'; the nearest valid key is 'seeds'"),
-        (TEXT.replace("reward_mean", "rewad_mean"), "metric 'rewad_mean' is no figure with a good direction; the "
-         "nearest one is 'reward_mean'"),
+        (TEXT.replace("reward_mean", "rewad_mean"), "is no figure with a good direction; the nearest one is "
+         "'reward_mean'"),
         (TEXT.replace("[4, 5]", "[4, 4]"), "seeds [4, 4] names a seed twice"),
         (TEXT.replace("  one:", "  on/e:"), "settings: 'on/e' names a directory"),
         (TEXT.replace("policy.width: 8", "seed: 8"), "seed is set; give the seeds under seeds"),
         (TEXT + "search: {name: optuna, settings: 3}\n", "search optuna needs space and no settings"),
         (SPACE, "search grid needs settings and no space"),
-        (SPACE.replace("[1e-4, 1]", "[0, 1]") + "search: {name: random, settings: 3}\n", "log_uniform goes from 0 to 1"),
-        (SPACE.replace("training.lr:", "training.lr_factor:").replace("[1e-4, 1]", "[1e-4, 2]")
-         + "search: {name: random, settings: 3}\n", "space.training.lr_factor: training.lr_factor is 2.0"),
+        (SPACE.replace("[1e-4, 1]", "[0, 1]") + RANDOM, "log_uniform goes from 0 to 1"),
+        (SPACE.replace("lr: {log_uniform: [1e-4, 1]}", "lr_factor: {uniform: [0.5, 2]}") + RANDOM, "space.training."
+         "lr_factor: training.lr_factor is 2.0"),
         (POPULATION.replace("[4]", "[4, 5]"), "scheduler population needs search random and one seed"),
         (POPULATION.replace("training.lr:", "training.lr_factor:"), "space: training.lr_factor cannot change while"),
         (TEXT.replace("reward_mean", "heldout_solved") + "scheduler: {name: asha}\n", "asha needs a metric of every"),

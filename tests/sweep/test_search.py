@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,10 +98,16 @@ def test_halving_knows_its_rungs_after_a_restore(tmp_path: Path) -> None:
     assert first_rung([]) == TrialScheduler.CONTINUE
 
 
-def test_a_population_stays_within_its_bounds() -> None:
+def test_a_replaced_member_keeps_its_name_and_stays_within_the_bounds() -> None:
     scheduler = scheduler_of(load_sweep(shipped_sweep("population"))[0])
-    explore = scheduler._custom_explore_fn  # pyright: ignore
-    values = {"training.lr": 0.5, "training.entropy_coefficient": 0.02}
-    explored = explore({"plan": {"setting": "a", "seed": 0, "values": values}})
-    assert explored["plan"]["values"] == {"training.lr": 1e-2, "training.entropy_coefficient": 0.02}
-    assert pickle.dumps(load_sweep(shipped_sweep("population"))[0])
+    values = {"training.lr": 1e-2, "training.entropy_coefficient": 1e-3}
+    good = SimpleNamespace(config={"plan": TrialPlan("good", 0, values).as_dict()})
+    seen = set()
+    for _ in range(20):
+        config, _ = scheduler._get_new_config(trial("bad"), good)  # pyright: ignore
+        plan = TrialPlan(**config["plan"])
+        assert plan.name == "bad/seed-0"
+        assert 1e-4 <= plan.values["training.lr"] <= 1e-2
+        assert 1e-3 <= plan.values["training.entropy_coefficient"] <= 1e-1
+        seen.add(plan.values["training.lr"])
+    assert len(seen) > 2 and good.config["plan"]["values"] == values
