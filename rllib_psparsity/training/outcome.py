@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,9 @@ POLICY = "policy"
 REFERENCE_PROBLEMS = 8
 
 
-def reference_figures(config: Config) -> dict[str, float]:
-    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
-
-    Raises `InputError` if a problem is too small for anything to be decided.
-    """
+def reference_problems(config: Config) -> Iterator[Problem]:
+    """A few held-out problems; `InputError` at one that is too small for anything to be decided."""
     problems = ProblemDistribution(config.problems, config.seed)
-    menu = parse_menu(config.policy.recipes)
-    prior = prior_decide(inference_of(untrained_network(config.policy, config.seed)))
-    default, alone = [], []
     for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
         problem = problems.heldout(index)
         if problem.num_unknowns // problem.block_size <= config.environment.max_coarse:
@@ -61,6 +55,18 @@ def reference_figures(config: Config) -> dict[str, float]:
                 f"problem {problem.name} has {problem.num_unknowns // problem.block_size} nodes, but needs more than "
                 f"environment.max_coarse = {config.environment.max_coarse}; take larger sizes or a lower max_coarse"
             )
+        yield problem
+
+
+def reference_figures(config: Config) -> dict[str, float]:
+    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
+
+    Raises `InputError` if a problem is too small for anything to be decided.
+    """
+    menu = parse_menu(config.policy.recipes)
+    prior = prior_decide(inference_of(untrained_network(config.policy, config.seed)))
+    default, alone = [], []
+    for problem in reference_problems(config):
         hierarchy = build_hierarchy(problem.A, problem.B, prior, menu=menu, limits=config.environment)
         default.append(measure_solve(PYAMG_DEFAULT.build(problem.A, problem.B)).work_per_digit)
         alone.append(measure_solve(hierarchy.to_pyamg()).work_per_digit)
@@ -70,8 +76,11 @@ def reference_figures(config: Config) -> dict[str, float]:
     }
 
 
-def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Compare on held-out problems, draw, export the policy, and say where everything is."""
+def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], command: str | None = None) -> None:
+    """Compare on held-out problems, draw, export the policy, and say where everything is.
+
+    `command` is kept with the comparison; that of this process if there is none.
+    """
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
     trained, untrained = load_network(checkpoint, config), untrained_network(config.policy, config.seed)
     earlier = run_dir / f"{POLICY}_before_{iteration}"
@@ -90,7 +99,7 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    metadata = {"seed": config.seed, "commit": commit(), "command": command_line()}
+    metadata = {"seed": config.seed, "commit": commit(), "command": command or command_line()}
     write_rows(run_dir / RESULTS, compared, metadata)
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
     decides = (prior_decide(initial), policy_decide(learned))
