@@ -1,11 +1,13 @@
 """What a deployed set-up costs: `learned_solver` against PyAMG's smoothed aggregation.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.setup [--policy DIR] [--sizes N ...] [--repeats 3]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.setup [--policy NAME_OR_DIR] [--sizes N ...]
+        [--repeats 3] [--no-guard]
 
 Three methods on three matrices: the 5-point Laplacian and rotated anisotropic diffusion with 9 points in 2D, the
 7-point Laplacian in 3D.
 
-    learned     ``learned_solver(A, policy=DIR)``: loading the policy and checking the matrix included
+    learned     ``learned_solver(A, policy=NAME_OR_DIR)``: checking the matrix and the guard included, and loading the
+                policy from a directory; a shipped one is loaded once in a process
     default     ``smoothed_aggregation_solver(A)``
     evolution   the same with ``strength=("evolution", {"epsilon": 4.0})``, PyAMG's k = 2, both as `amg.portfolio`
                 builds them: max_coarse 50, which is also the learned one's
@@ -56,9 +58,10 @@ PHASES = {
     "relaxed candidates": ("rllib_psparsity.amg.hierarchy:Level.candidates",),
     # All that is left of the loop over levels once the other phases are taken out.
     "inference": ("rllib_psparsity.amg.hierarchy:build_hierarchy",),
+    "guard": ("rllib_psparsity.deploy.multilevel:choose",),
     "coarsening and prolongator": ("rllib_psparsity.amg.hierarchy:HierarchyBuilder.coarsen",),
     "Galerkin product": ("rllib_psparsity.amg.products:galerkin_product",),
-    "PyAMG object": ("rllib_psparsity.amg.hierarchy:Hierarchy.to_pyamg",),
+    "PyAMG object": ("rllib_psparsity.deploy.multilevel:LearnedSolver._use",),
 }
 OTHER = "other"
 
@@ -81,19 +84,21 @@ def matrix(problem: str, unknowns: int) -> Any:
     return FAMILIES["anisotropic_diffusion_fd"].make(rng, round(unknowns**0.5), **shape).A
 
 
-def builders(methods: list[str], policy: str) -> dict[str, Callable[[Any], Any]]:
+def builders(methods: list[str], policy: str, guard: bool) -> dict[str, Callable[[Any], Any]]:
     """Method -> a set-up of the matrix it is given."""
     from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
     from rllib_psparsity.deploy.solver import learned_solver
 
     classical = {method.name: method for method in (PYAMG_DEFAULT, *PORTFOLIO)}
     return {
-        name: (lambda A: learned_solver(A, policy=policy)) if name == "learned" else classical[CLASSICAL[name]].build
+        name: (lambda A: learned_solver(A, policy=policy, guard=guard))
+        if name == "learned"
+        else classical[CLASSICAL[name]].build
         for name in methods
     }
 
 
-def warm_up(problem: str, methods: list[str], policy: str) -> None:
+def warm_up(problem: str, methods: list[str], policy: str, guard: bool) -> None:
     """Compile and load everything that the measured set-ups run, every recipe of the menu included."""
     import numpy as np
 
@@ -104,7 +109,7 @@ def warm_up(problem: str, methods: list[str], policy: str) -> None:
     from rllib_psparsity.problems.validation import check_matrix
 
     A = matrix(problem, WARM_UP_UNKNOWNS)
-    for build in builders(methods, policy).values():
+    for build in builders(methods, policy, guard).values():
         measure_solve(build(A))
     if "learned" in methods:
         menu = load_policy(policy).menu
@@ -154,26 +159,22 @@ def solve(ml: Any) -> dict[str, Any]:
     }
 
 
-def solve_learned(A: Any, policy: str) -> dict[str, Any]:
-    """The same of the hierarchy that `learned_solver` gives, and the recipes that the policy took."""
-    from rllib_psparsity.amg.hierarchy import build_hierarchy
-    from rllib_psparsity.deploy import load_policy, policy_decide
-    from rllib_psparsity.problems.validation import check_matrix
+def solve_learned(A: Any, policy: str, guard: bool) -> dict[str, Any]:
+    """The same of the hierarchy that `learned_solver` gives, the recipes that were taken, and by whom."""
+    from rllib_psparsity.deploy.solver import learned_solver
 
-    loaded = load_policy(policy)
-    decide = policy_decide(loaded.inference)
-    hierarchy = build_hierarchy(*check_matrix(A), decide, menu=loaded.menu, limits=loaded.limits)
-    recipes = [level.recipe.name for level in hierarchy.levels if level.recipe is not None]
-    return {**solve(hierarchy.to_pyamg()), "recipes": recipes, "end": hierarchy.end}
+    ml = learned_solver(A, policy=policy, guard=guard)
+    recipes = [level.recipe for level in ml.setup_info.levels[:-1]]
+    return {**solve(ml), "recipes": recipes, "method": ml.setup_info.method}
 
 
 def work(task: dict[str, Any]) -> list[dict[str, Any]]:
     """In a process of its own: every method of the task on its matrix, a row per repeat."""
     from scipy.sparse import load_npz
 
-    warm_up(task["problem"], task["methods"], task["policy"])
+    warm_up(task["problem"], task["methods"], task["policy"], task["guard"])
     A = load_npz(task["matrix"])
-    build = builders(task["methods"], task["policy"])
+    build = builders(task["methods"], task["policy"], task["guard"])
     variants: dict[str, Callable[[], Any]] = {name: partial(measure, build[name], A) for name in build}
     if task["solve"]:
         small = load_npz(task["smallest"])
@@ -181,7 +182,9 @@ def work(task: dict[str, Any]) -> list[dict[str, Any]]:
     rows = interleave(variants, task["repeats"])
     if task["solve"]:
         for name in build:
-            rows[0][name] |= solve_learned(A, task["policy"]) if name == "learned" else solve(build[name](A))
+            rows[0][name] |= (
+                solve_learned(A, task["policy"], task["guard"]) if name == "learned" else solve(build[name](A))
+            )
     return rows
 
 
@@ -209,10 +212,10 @@ def save_untrained(task: dict[str, Any]) -> None:
 
 
 def measure_case(
-    problem: str, unknowns: int, repeats: int, policy: str, directory: Path, smallest_size: int
+    problem: str, unknowns: int, repeats: int, policy: str, guard: bool, directory: Path, smallest_size: int
 ) -> dict[str, Any]:
     """Matrix, raw repeats and memory of one problem and size."""
-    task = {"problem": problem, "policy": policy, "smallest": str(directory / "smallest.npz")}
+    task = {"problem": problem, "policy": policy, "guard": guard, "smallest": str(directory / "smallest.npz")}
     in_fresh_process("benchmarks.setup:save_matrix", task | {"unknowns": smallest_size, "matrix": task["smallest"]})
     task |= {"matrix": str(directory / "matrix.npz")}
     size = in_fresh_process("benchmarks.setup:save_matrix", task | {"unknowns": unknowns})
@@ -248,7 +251,7 @@ def summary(case: dict[str, Any], fewest: int) -> dict[str, Any]:
             "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
             **{key: first[name][key] for key in once},
         }
-    figures["learned"] |= {key: first["learned"][key] for key in ("recipes", "end")}
+    figures["learned"] |= {key: first["learned"][key] for key in ("recipes", "method")}
     figures["learned"]["seconds_by_phase"] = {
         phase: statistics.median(row["learned"]["phases"].get(phase, 0.0) for row in rows)
         for phase in (*PHASES, "other")
@@ -276,7 +279,8 @@ def show(figures: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = arguments_parser(__doc__, repeats=3)
-    parser.add_argument("--policy", type=Path, help="directory of an exported policy")
+    parser.add_argument("--policy", help="a shipped policy, such as default, or the directory of an exported one")
+    parser.add_argument("--no-guard", action="store_true", help="without the guard, to see its part")
     parser.add_argument("--recipe", help="without --policy: the only recipe, such as sa/energy1/evolution")
     parser.add_argument("--sizes", type=int, nargs="+", help=f"numbers of unknowns {SIZES}")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
@@ -284,20 +288,25 @@ def main(arguments: list[str] | None = None) -> None:
     if options.policy and options.recipe:
         parser.error("--recipe is for the network before any training; leave it out with --policy")
     sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
-    cases, figures = [], []
+    cases, figures, guard = [], [], not options.no_guard
     with tempfile.TemporaryDirectory() as directory:
-        policy = str(options.policy.resolve() if options.policy else Path(directory, "untrained"))
+        policy = options.policy or str(Path(directory, "untrained"))
         if options.policy is None:
             in_fresh_process("benchmarks.setup:save_untrained", {"policy": policy, "recipe": options.recipe})
         for problem in options.problems:
             for unknowns in sorted(sizes):
                 repeats = 1 if options.quick else options.repeats * max(1, MORE_REPEATS_BELOW // unknowns)
-                cases.append(measure_case(problem, unknowns, repeats, policy, Path(directory), min(sizes)))
+                cases.append(measure_case(problem, unknowns, repeats, policy, guard, Path(directory), min(sizes)))
                 fewest = next(case["unknowns"] for case in cases if case["problem"] == problem)
                 figures.append(summary(cases[-1], fewest))
                 show(figures[-1])
     untrained = f"{UNTRAINED}, {options.recipe or 'default'} menu"
-    described = {"policy": str(options.policy or untrained), "unit": "CPU seconds, one thread", "cases": figures}
+    described = {
+        "policy": options.policy or untrained,
+        "guard": guard,
+        "unit": "CPU seconds, one thread",
+        "cases": figures,
+    }
     print(write_result("setup", arguments, described, cases, result_directory(options)))
 
 

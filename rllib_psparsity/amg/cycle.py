@@ -26,14 +26,15 @@ class BlockVCycle:
     Parameters
     ----------
     levels : from the finest to the one that is solved directly; every level but the last has a prolongator
+    solve_coarsest : (n, K) right-hand sides of the last level -> solutions; `coarse_solver` by default
     """
 
-    def __init__(self, levels: list[Level]) -> None:
+    def __init__(self, levels: list[Level], solve_coarsest: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
         self._A = levels[0].A
         self._corrections = [
             _BlockCorrection(level) if level.A.format == "bsr" else _ScalarCorrection(level) for level in levels[:-1]
         ]
-        self._solve_coarsest = coarse_solver(levels[-1].A)
+        self._solve_coarsest = solve_coarsest or coarse_solver(levels[-1].A)
 
     def __call__(self, b: np.ndarray, x: np.ndarray | None = None) -> np.ndarray:
         """One cycle for A x = b from the given x, or from zero; b and x are (n, K) and stay untouched."""

@@ -7,6 +7,7 @@ the same hierarchy bit for bit.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Literal
 
 import numpy as np
@@ -15,10 +16,11 @@ from scipy.sparse import bsr_array, csr_array
 from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.products import galerkin_product, transpose
-from rllib_psparsity.amg.prolongation import prolongate
+from rllib_psparsity.amg.prolongation import Coarsening, Prolongation, prolongate
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.amg.relaxation import Relaxation
 from rllib_psparsity.amg.strength import strength_matrix
+from rllib_psparsity.amg.vanishing import clear_vanishing
 from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import LevelGraph
@@ -30,6 +32,10 @@ nodes, took the operator complexity over its cap, or could not be built."""
 PINV_LIMIT = 500
 """Most unknowns for a dense pseudo-inverse on the coarsest level, which also takes singular matrices; above, LU."""
 
+
+PHASES = ("features", "inference", "coarsening", "products")
+"""Phases of a set-up: the observation of each level, what `decide` takes, aggregates and prolongators (with the
+relaxation of the candidates), and transposes and Galerkin products."""
 
 CANDIDATE_SWEEPS = 4
 """Symmetric Gauss-Seidel sweeps on the finest candidates, PyAMG's default."""
@@ -48,6 +54,7 @@ class Level:
     number : 0 for the finest level
     decision, recipe, P, aggregates : None on the coarsest level; see `Prolongation`
     R : P^T, in A's format; None on the coarsest level
+    pattern : the strength matrix and the coarse nodes, where they are kept to build P again for other values of A
     """
 
     A: csr_array | bsr_array
@@ -58,6 +65,7 @@ class Level:
     P: csr_array | bsr_array | None = None
     R: csr_array | bsr_array | None = None
     aggregates: np.ndarray | None = None
+    pattern: tuple[csr_array, Coarsening] | None = None
     _graph: LevelGraph | None = None
     _relaxation: Relaxation | None = None
     _candidates: np.ndarray | None = None
@@ -72,6 +80,10 @@ class Level:
     def release_graph(self) -> None:
         """Forget the graph, which takes as much memory as the operator; it is made again if it is asked for."""
         self._graph = None
+
+    def release_caches(self) -> None:
+        """Forget the graph, the smoother and the relaxed candidates; they are made again if they are asked for."""
+        self._graph = self._relaxation = self._candidates = None
 
     def relaxation(self) -> Relaxation:
         """The level's smoother."""
@@ -111,6 +123,8 @@ class Hierarchy:
     end: End | None = None
     failure: str = ""
     """For a failed set-up: what went wrong, in words."""
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    """Wall time of the set-up by phase."""
 
     @property
     def failed(self) -> bool:
@@ -130,7 +144,16 @@ class Hierarchy:
     def to_pyamg(self):
         """A `pyamg.multilevel.MultilevelSolver` with PyAMG's default smoothers."""
         from pyamg.multilevel import MultilevelSolver
-        from pyamg.relaxation.smoothing import change_smoothers
+
+        levels = self.pyamg_levels()
+        coarse_solver = "pinv" if levels[-1].A.shape[0] <= PINV_LIMIT else "splu"
+        solver = MultilevelSolver(levels, coarse_solver=coarse_solver)
+        use_default_smoothers(solver)
+        return solver
+
+    def pyamg_levels(self) -> list:
+        """The levels as PyAMG holds them."""
+        from pyamg.multilevel import MultilevelSolver
 
         levels = []
         for level in self.levels:
@@ -139,23 +162,34 @@ class Hierarchy:
             if level.P is not None:
                 entry.P, entry.R = level.P, level.R
             levels.append(entry)
-        coarse_solver = "pinv" if levels[-1].A.shape[0] <= PINV_LIMIT else "splu"
-        solver = MultilevelSolver(levels, coarse_solver=coarse_solver)
-        smoother = ("block_gauss_seidel", {"sweep": "symmetric"})
-        change_smoothers(solver, presmoother=smoother, postsmoother=smoother)
-        return solver
+        return levels
+
+
+def use_default_smoothers(solver, inverses: list[np.ndarray] | None = None) -> None:
+    """One symmetric Gauss-Seidel sweep before and one after the coarse correction, PyAMG's default.
+
+    `inverses` are, for every level but the coarsest, those of the diagonal blocks (N, block, block) of a block matrix;
+    PyAMG computes them otherwise.
+    """
+    from pyamg.relaxation.smoothing import change_smoothers
+
+    options = [{"Dinv": inverse} for inverse in inverses] if inverses else [{}]
+    smoothers = [("block_gauss_seidel", {"sweep": "symmetric", **of_level}) for of_level in options]
+    change_smoothers(solver, presmoother=smoothers, postsmoother=smoothers)
 
 
 @dataclass(slots=True)
 class HierarchyBuilder:
     """Builds a hierarchy one decision at a time; `hierarchy.end` is set when nothing is left to decide.
 
-    `finest` is copied, never changed: what it holds already is shared by all the hierarchies built on it.
+    `finest` is copied, never changed: what it holds already is shared by all the hierarchies built on it. With
+    `keep_patterns` every level keeps its `pattern`.
     """
 
     finest: Level
     menu: tuple[Recipe, ...]
     limits: Limits = field(default_factory=Limits)
+    keep_patterns: bool = False
     hierarchy: Hierarchy = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,19 +198,26 @@ class HierarchyBuilder:
 
     def observe(self) -> LevelGraph:
         """The graph of the level that is to be decided next."""
-        return self.hierarchy.levels[-1].graph
+        start = perf_counter()
+        graph = self.hierarchy.levels[-1].graph
+        self.hierarchy.seconds["features"] += perf_counter() - start
+        return graph
 
     def coarsen(self, decision: Decision) -> None:
         """Add the level that `decision` gives; a level that cannot be used is not added, and ends the hierarchy."""
         hierarchy, fine = self.hierarchy, self.hierarchy.levels[-1]
         recipe = self.menu[decision.recipe]
+        start = perf_counter()
         try:
             C = strength_matrix(fine.graph, decision.edge_is_strong)
             fine.release_graph()
             transfer = prolongate(fine.A, fine.candidates(), C, recipe)
+            hierarchy.seconds["coarsening"] += perf_counter() - start
+            pattern = (C, transfer.coarsening) if self.keep_patterns else None
             del C
-            R = transpose(transfer.P)
-            coarse = Level(galerkin_product(R, fine.A, transfer.P), transfer.B_coarse, fine.number + 1)
+            start = perf_counter()
+            R, coarse = coarse_level(fine, transfer)
+            hierarchy.seconds["products"] += perf_counter() - start
             if coarse.num_nodes > self.limits.stall_ratio * fine.num_nodes:
                 raise _Unusable("stalled", f"{fine.num_nodes} nodes were coarsened to {coarse.num_nodes} only")
             nnz = sum(level.A.nnz for level in hierarchy.levels) + coarse.A.nnz
@@ -186,7 +227,7 @@ class HierarchyBuilder:
             hierarchy.end = error.end if isinstance(error, _Unusable) else "failed"
             hierarchy.failure = str(error)
             return
-        fine.decision, fine.recipe = decision, recipe
+        fine.decision, fine.recipe, fine.pattern = decision, recipe, pattern
         fine.P, fine.R, fine.aggregates = transfer.P, R, transfer.aggregates
         hierarchy.levels.append(coarse)
         self._end_if_small()
@@ -198,6 +239,14 @@ class HierarchyBuilder:
             self.hierarchy.end = "levels"
 
 
+def coarse_level(fine: Level, transfer: Prolongation) -> tuple[csr_array | bsr_array, Level]:
+    """R = P^T and the level that it leads to; `SetupFailure` if the Galerkin product is not finite."""
+    R = transpose(transfer.P)
+    A = galerkin_product(R, fine.A, transfer.P)
+    clear_vanishing(A, R, fine.A.diagonal())
+    return R, Level(A, transfer.B_coarse, fine.number + 1)
+
+
 class _Unusable(SetupFailure):
     """A level that was built, but must not be used."""
 
@@ -207,7 +256,13 @@ class _Unusable(SetupFailure):
 
 
 def build_hierarchy(
-    A: csr_array | bsr_array, B: np.ndarray, decide: Decide, *, menu: tuple[Recipe, ...], limits: Limits | None = None
+    A: csr_array | bsr_array,
+    B: np.ndarray,
+    decide: Decide,
+    *,
+    menu: tuple[Recipe, ...],
+    limits: Limits | None = None,
+    keep_patterns: bool = False,
 ) -> Hierarchy:
     """Build a whole hierarchy, asking `decide` once per level.
 
@@ -218,8 +273,14 @@ def build_hierarchy(
     decide : LevelGraph -> Decision
     menu : recipes that a decision's `recipe` indexes
     limits : where the hierarchy ends
+    keep_patterns : whether levels keep what `new_values.with_new_values` needs
     """
-    builder = HierarchyBuilder(Level(A, B), menu, limits or Limits())
+    builder = HierarchyBuilder(Level(A, B), menu, limits or Limits(), keep_patterns)
     while builder.hierarchy.end is None:
-        builder.coarsen(decide(builder.observe()))
+        graph = builder.observe()
+        start = perf_counter()
+        decision = decide(graph)
+        builder.hierarchy.seconds["inference"] += perf_counter() - start
+        del graph  # as large as the operator; the builder releases it too
+        builder.coarsen(decision)
     return builder.hierarchy

@@ -25,6 +25,20 @@ from rllib_psparsity.errors import SetupFailure
 
 
 @dataclass(frozen=True, slots=True)
+class Coarsening:
+    """The coarse nodes of a level; with C all that sets the pattern of P.
+
+    Attributes
+    ----------
+    roots : (N_c,) int32, the node that each aggregate was grown from, or the C points of a C/F splitting, ascending
+    aggregates : (N,) int32, -1 for a node without strong neighbours; None for a C/F splitting
+    """
+
+    roots: np.ndarray
+    aggregates: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
 class Prolongation:
     """The transfer of one level.
 
@@ -35,28 +49,34 @@ class Prolongation:
     aggregates : (N,) int32
         Coarse node that each node belongs to: its aggregate, or, after a C/F splitting, the coarse node with the
         largest interpolation weight; -1 for a node that the coarse level does not see. Credit flows along it.
+    coarsening : what P was built on
     """
 
     P: csr_array | bsr_array
     B_coarse: np.ndarray
     aggregates: np.ndarray
+    coarsening: Coarsening
 
 
-def prolongate(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
-    """Build P for the level (A, B) from the strength matrix C.
+def prolongate(
+    A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening | None = None
+) -> Prolongation:
+    """Build P for the level (A, B) from the strength matrix C, on the coarse nodes of `coarsening` if they are given.
 
     Scalar problems with one candidate go through the kernels of this package, all others through PyAMG.
 
     Raises `SetupFailure` when there is no coarse node, or P is not finite.
     """
     if recipe.coarsening == "classical":
-        result = _classical(A, B, C, recipe)
+        result = _classical(A, B, C, recipe, coarsening)
     else:
-        aggregates, roots = aggregate(C)
+        if coarsening is None:
+            aggregates, roots = aggregate(C)
+            coarsening = Coarsening(roots, aggregates)
         if A.format == "csr" and B.shape[1] == 1:
-            result = _by_kernels(A, B, C, recipe, aggregates, roots)
+            result = _by_kernels(A, B, C, recipe, coarsening)
         else:
-            result = _by_pyamg(A, B, C, recipe, aggregates, roots)
+            result = _by_pyamg(A, B, C, recipe, coarsening)
     if not np.isfinite(result.P.data).all():
         raise SetupFailure(f"{recipe.name}: the prolongator has entries that are not finite")
     return result
@@ -78,26 +98,23 @@ def aggregate(C: csr_array) -> tuple[np.ndarray, np.ndarray]:
     return aggregates, roots[:count].copy()
 
 
-def _by_kernels(
-    A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, aggregates: np.ndarray, roots: np.ndarray
-) -> Prolongation:
+def _by_kernels(A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening) -> Prolongation:
+    aggregates, roots = coarsening.aggregates, coarsening.roots
+    assert aggregates is not None
     b = np.ascontiguousarray(B[:, 0], dtype=np.float64)
     if recipe.coarsening == "rootnode":
         T = fit_root_node(aggregates, roots, b)
     else:
         T = fit_smoothed_aggregation(aggregates, len(roots), b)
     P = smooth_by_jacobi(A, T, C) if recipe.prolongation == "jacobi" else minimise_energy(A, T, C, _degree(recipe))
-    return Prolongation(P, T.b_coarse[:, None], aggregates)
+    return Prolongation(P, T.b_coarse[:, None], aggregates, coarsening)
 
 
 def _by_pyamg(
-    A: csr_array | bsr_array,
-    B: np.ndarray,
-    C: csr_array,
-    recipe: Recipe,
-    aggregates: np.ndarray,
-    roots: np.ndarray,
+    A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening
 ) -> Prolongation:
+    aggregates, roots = coarsening.aggregates, coarsening.roots
+    assert aggregates is not None
     inside = aggregates >= 0
     indptr = np.zeros(len(aggregates) + 1, dtype=np.int32)
     np.cumsum(inside, out=indptr[1:])
@@ -113,7 +130,7 @@ def _by_pyamg(
         except (ValueError, np.linalg.LinAlgError, ZeroDivisionError) as error:
             raise SetupFailure(f"{recipe.name}: {error}") from error
     # Scalar problems stay CSR: PyAMG's aggregation smoothers return BSR.
-    return Prolongation(P if A.format == "bsr" else csr_array(P), B_coarse, aggregates)
+    return Prolongation(P if A.format == "bsr" else csr_array(P), B_coarse, aggregates, coarsening)
 
 
 def _smoothed_aggregation(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array):
@@ -140,17 +157,23 @@ def _root_node(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array,
     return P, B_coarse
 
 
-def _classical(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe) -> Prolongation:
+def _classical(
+    A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening | None
+) -> Prolongation:
     """Ruge-Stueben C/F splitting and interpolation; scalar problems only."""
     if A.format == "bsr":
         raise SetupFailure(f"{recipe.name}: classical coarsening does not take block matrices")
     S = without_diagonal(C)
-    splitting = split(S)
-    coarse = np.flatnonzero(splitting)
-    if len(coarse) == 0:
+    if coarsening is None:
+        splitting = split(S)
+        coarsening = Coarsening(np.flatnonzero(splitting).astype(np.int32), None)
+    else:
+        splitting = np.zeros(A.shape[0], dtype=np.int32)
+        splitting[coarsening.roots] = 1
+    if len(coarsening.roots) == 0:
         raise SetupFailure("the mask leaves no coarse point")
     P = interpolate(A, S, splitting, "direct" if recipe.prolongation == "direct" else "modified")
-    return Prolongation(P, B[coarse], strongest_column(P))
+    return Prolongation(P, B[coarsening.roots], strongest_column(P), coarsening)
 
 
 def _degree(recipe: Recipe) -> int:

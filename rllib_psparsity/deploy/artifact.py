@@ -9,10 +9,12 @@ Loading runs no code from the files: safetensors and JSON hold data only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 WEIGHTS, MANIFEST, CARD = "policy.safetensors", "policy.json", "README.md"
+SHIPPED = Path(__file__).parent / "policies"
 
 _EXPORT_AGAIN = "export the policy again with `psparsity export RUN_DIR DIR`"
 
@@ -102,17 +105,37 @@ def save_policy(policy: SparsifierPolicy, limits: Limits, directory: Path, card:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def shipped_policies() -> tuple[str, ...]:
+    """Names of the policies inside this package."""
+    return tuple(sorted(path.name for path in SHIPPED.iterdir() if (path / MANIFEST).is_file()))
+
+
 def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
-    """Load an artifact from its directory.
+    """Load a policy that ships with the package by its name, such as "default", or an artifact by its directory.
+
+    A shipped name comes before a directory of that name: write ``./default`` for the latter. Shipped policies are read
+    once in a process.
 
     Raises `InputError`, in one sentence, if a file is missing or damaged, was written by a newer version, or does not
     fit this version's features or network.
     """
+    if isinstance(name_or_dir, str) and name_or_dir in shipped_policies():
+        return _load_shipped(name_or_dir)
     directory = Path(name_or_dir)
     if not directory.is_dir():
         raise InputError(
-            f"policy {str(name_or_dir)!r} is not a directory; name one that `psparsity export RUN_DIR DIR` wrote"
+            f"policy {str(name_or_dir)!r} is neither a shipped policy ({', '.join(shipped_policies())}) nor a "
+            "directory; name one that `psparsity export RUN_DIR DIR` wrote"
         )
+    return _load(directory)
+
+
+@cache
+def _load_shipped(name: str) -> LoadedPolicy:
+    return _load(SHIPPED / name)
+
+
+def _load(directory: Path) -> LoadedPolicy:
     for name in (MANIFEST, WEIGHTS):
         if not (directory / name).is_file():
             raise InputError(f"the policy in {directory} has no file {name}; {_EXPORT_AGAIN}")
@@ -121,6 +144,16 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
     weights = _read_weights(directory / WEIGHTS)
     _check_weights(weights, expected_tensors(config), directory / WEIGHTS)
     return LoadedPolicy(make_inference(config, weights), config, parse_menu(config.recipes), manifest.limits)
+
+
+def policy_digest(name_or_dir: str | Path) -> str:
+    """SHA-256 of what decides in a policy that `load_policy` accepts: weights and configuration, not the model card."""
+    shipped = isinstance(name_or_dir, str) and name_or_dir in shipped_policies()
+    directory = SHIPPED / name_or_dir if shipped else Path(name_or_dir)
+    digest = hashlib.sha256()
+    for name in (MANIFEST, WEIGHTS):
+        digest.update((directory / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scipy.sparse import csr_array
 
-from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.strength import strength_matrix
 from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy
 from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.deploy.multilevel import LearnedSolver
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.problems.validation import check_matrix
 
-if TYPE_CHECKING:
-    from pyamg.multilevel import MultilevelSolver
 
-
-def learned_solver(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy) -> MultilevelSolver:
+def learned_solver(
+    A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy = "default", guard: bool = True
+) -> LearnedSolver:
     """Set up a multigrid solver whose strong edges and recipes a trained policy chooses on every level.
 
     Parameters
     ----------
-    A : (n, n) sparse array or matrix
-        Symmetric positive definite; as `bsr_array` with square blocks for systems such as elasticity.
+    A : (n, n) sparse or dense array or matrix, real
+        Symmetric positive definite, or semidefinite with consistent right-hand sides; as `bsr_array` with square blocks
+        for systems such as elasticity. Never changed, and copied.
     B : (n, K_b) or (n,) array, optional
-        Near-nullspace candidates; constants by default, which suit diffusion. Rigid body modes for elasticity.
-    policy : directory of an exported policy, or the result of `load_policy`
+        Near-nullspace candidates. Rigid body modes for elasticity. By default constants, which suit diffusion, or, for
+        unknowns that are clearly in other units each, 1 / sqrt(a_ii).
+    policy : name of a shipped policy, directory of an exported one, or the result of `load_policy`
+    guard : whether a cheap test of the hierarchy decides if it is kept; otherwise a classical one takes its place
 
     Returns
     -------
-    pyamg.multilevel.MultilevelSolver
-        ``ml.solve(b, accel="cg")``, or ``ml.aspreconditioner()`` for SciPy's Krylov methods.
+    LearnedSolver
+        A `pyamg.multilevel.MultilevelSolver`: ``ml.solve(b, accel="cg")``, or ``ml.aspreconditioner()`` for SciPy's
+        Krylov methods. ``ml.setup_info`` tells what the set-up did, ``ml.update(A)`` repeats it for other values.
 
-    Raises `InputError` for a matrix, candidates or policy that cannot be used.
+    Raises
+    ------
+    InputError
+        For a matrix, candidates or policy that cannot be used, in one sentence; a `ValueError`.
+    SetupFailure
+        Without the guard only: no hierarchy came about that can be used.
+
+    Examples
+    --------
+    >>> from pyamg.gallery import poisson
+    >>> from rllib_psparsity import learned_solver
+    >>> A = poisson((100, 100), format="csr")
+    >>> ml = learned_solver(A)
+    >>> x = ml.solve(A.sum(axis=1), accel="cg", tol=1e-8)
+    >>> bool(abs(x - 1).max() < 1e-6)
+    True
     """
-    loaded = _loaded(policy)
-    matrix, candidates = check_matrix(A, B)
-    decide = policy_decide(loaded.inference)
-    return build_hierarchy(matrix, candidates, decide, menu=loaded.menu, limits=loaded.limits).to_pyamg()
+    return LearnedSolver(A, B, _loaded(policy), guard)
 
 
-def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy) -> csr_array:
+def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy = "default") -> csr_array:
     """The (N, N) strength-of-connection matrix C of the finest level, for people who build their own hierarchy.
 
     N is the number of blocks for a `bsr_array`, else of unknowns. Symmetric, entries 1, with its diagonal. For the

@@ -36,6 +36,16 @@ def with_symmetric_pattern(matrix: csr_array) -> csr_array:
     return csr_array(coo_array((values, (rows, columns)), shape=matrix.shape))
 
 
+def indefinite_pair(matrix: csr_array, diagonal: np.ndarray, tolerance: float) -> tuple[int, int] | None:
+    """Row and place in storage of an entry with ``|a_ij| > (1 + tolerance) sqrt(a_ii a_jj)``, None if there is none.
+
+    Such a pair of unknowns has a 2 x 2 matrix with a negative eigenvalue, so the whole matrix is not positive
+    semidefinite.
+    """
+    row, entry = _indefinite_pair(matrix.indptr, matrix.indices, matrix.data, np.sqrt(diagonal), 1.0 + tolerance)
+    return None if row < 0 else (int(row), int(entry))
+
+
 # Rows are visited in ascending order, so the entries of a column j come in the order in which row j stores their
 # mirror images: a cursor in every row finds them without a search.
 
@@ -70,3 +80,14 @@ def _average(indptr, indices, data):
             cursor[j] += 1
             if j > i:
                 data[e] = data[m] = (data[e] + data[m]) * 0.5
+
+
+@njit(cache=True)
+def _indefinite_pair(indptr, indices, data, root, factor):
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    for i in range(len(root)):
+        bound = factor * root[i]
+        for e in range(indptr[i], indptr[i + 1]):
+            if abs(data[e]) > bound * root[indices[e]]:
+                return i, np.int64(e)
+    return -1, -1

@@ -37,16 +37,20 @@ def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[c
     ------
     InputError
         Not a square real finite symmetric matrix with a positive diagonal, or B does not fit to it. Rows and columns
-        are counted from 0. That A is positive definite is not checked: it would cost a factorisation.
+        are counted from 0. That A is positive definite would cost a factorisation, so only pairs of unknowns are
+        checked for it.
     """
     matrix, block_size, tolerance = _as_csr(A, where)
     _check_finite(matrix, where)
     diagonal = matrix.diagonal()
     _check_diagonal(diagonal, where)
     matrix = _symmetric(matrix, diagonal, tolerance, where)
+    _check_pairs(matrix, diagonal, tolerance, where)
     candidates = _candidates(B, len(diagonal), block_size, where)
     if block_size > 1:
-        return _with_small_indices(bsr_array(matrix.tobsr((block_size, block_size)))), candidates
+        blocks = _with_small_indices(bsr_array(matrix.tobsr((block_size, block_size))))
+        blocks.sort_indices()  # SciPy leaves a row's blocks in the order in which its rows of unknowns name them
+        return blocks, candidates
     return matrix, candidates
 
 
@@ -144,6 +148,21 @@ def _symmetric(matrix: csr_array, diagonal: np.ndarray, tolerance: float, where:
         average_with_transpose(matrix)
         matrix.eliminate_zeros()
     return matrix
+
+
+def _check_pairs(matrix: csr_array, diagonal: np.ndarray, tolerance: float, where: str) -> None:
+    from rllib_psparsity.problems.symmetry import indefinite_pair  # compiled
+
+    found = indefinite_pair(matrix, diagonal, tolerance)
+    if found is not None:
+        i, entry = found
+        j = int(matrix.indices[entry])
+        raise InputError(
+            f"{where} has {float(matrix.data[entry])!r} in row {i}, column {j}, more than the diagonal entries "
+            f"{float(diagonal[i])!r} and {float(diagonal[j])!r} of these rows allow if it is positive definite; "
+            "check the assembly of these rows, or use a solver for indefinite systems such as "
+            "scipy.sparse.linalg.minres"
+        )
 
 
 def _candidates(B: Any, n: int, block_size: int, where: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rllib_psparsity.config.load import resolved_json
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.evaluation.provenance import commit
 from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.plots import settings_figure
 from rllib_psparsity.sweep.definition import Sweep
@@ -35,7 +36,7 @@ from rllib_psparsity.sweep.results import FAILED, FINISHED, RESULTS, rank, trial
 from rllib_psparsity.sweep.results import STOPPED as STOPPED_STATUS
 from rllib_psparsity.sweep.search import refuse_missing_optuna, scheduler_of, searcher_of
 from rllib_psparsity.sweep.trial import PLAN, STOPPED, SweepTrial, has_ended
-from rllib_psparsity.training.outcome import commit, reference_problems
+from rllib_psparsity.training.outcome import reference_problems
 from rllib_psparsity.training.run import ray_session, stop_requests
 
 SWEEP, TUNE, PICTURE = "sweep.json", "tune", "results.png"

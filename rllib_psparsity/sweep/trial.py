@@ -13,14 +13,14 @@ from ray.tune import Trainable
 
 from rllib_psparsity.config.load import from_json
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.errors import InputError
+from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.metrics import MetricsFile
 from rllib_psparsity.sweep.figures import heldout_figures
 from rllib_psparsity.sweep.plan import TrialPlan
 from rllib_psparsity.training.checkpoint import PARTIAL, PREFIX, checkpoints_in, newest_checkpoint
 from rllib_psparsity.training.outcome import RESULTS, conclude
-from rllib_psparsity.training.session import TrainingSession, write_config
+from rllib_psparsity.training.session import TrainingSession
 
 PLAN = "plan"
 """Key of the trial's plan in Tune's configuration."""
@@ -56,31 +56,33 @@ class SweepTrial(Trainable):
             return self._report(MetricsFile(self._run_dir / METRICS).rows[-1])
         self._sound = False  # until the iteration has ended: weights of a broken one are not worth keeping
         session = self._session = self._session or self._open()
-        row = session.rows[-1] if session.finished else session.step()
-        # A member that is replaced is stopped without notice, perhaps after its place was taken: it saves nothing then.
-        if session.due or self._population or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
-            self._save(session)
+        if not (session.finished or session.trouble):
+            session.step()
+            # A member that is replaced saves nothing when it is stopped, perhaps after its place was taken.
+            late = time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
+            save = session.due or self._population or late
+            session.keep(checkpoint=save)
+            self._saved_at = time.monotonic() if save else self._saved_at
+        if session.trouble:
+            session.finish()
+            raise RunStopped(session.trouble)
         if session.finished:
+            session.finish()
             self._session = None
             session.close()
             conclude(self._training, self._run_dir, session.rows, self._command)
         self._sound = True
-        return self._report(row)
+        return self._report(session.rows[-1])
 
     def _open(self) -> TrainingSession:
         """From the newest checkpoint, or from the beginning where there is none."""
         config = self._run_dir / "config.json"
         if config.exists() and not self._population and from_json(config) != self._training:
             raise InputError(f"{self._run_dir} holds a run with another configuration; remove it")
-        write_config(self._training, self._run_dir)
         checkpoint, iteration = None, 0
         if checkpoints_in(self._run_dir / "checkpoints"):
             checkpoint, iteration, _ = newest_checkpoint(self._run_dir)
         return TrainingSession(self._training, self._run_dir, checkpoint, iteration)
-
-    def _save(self, session: TrainingSession) -> None:
-        session.save()
-        self._saved_at = time.monotonic()
 
     def _report(self, row: dict[str, Any]) -> dict[str, Any]:
         return {**row, **heldout_figures(self._run_dir / RESULTS), "done": has_ended(self._run_dir)}
@@ -88,7 +90,7 @@ class SweepTrial(Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Hand over the newest checkpoint, the rows that led to it, and whose they are."""
         if self._session is not None:
-            self._save(self._session)
+            self._session.finish()
         target = Path(checkpoint_dir)
         checkpoint, iteration, _ = newest_checkpoint(self._run_dir)
         shutil.copytree(checkpoint, target / CHECKPOINT)
@@ -133,7 +135,7 @@ class SweepTrial(Trainable):
         if self._session is None:
             return
         if self._sound and not self._population:
-            self._session.save()
+            self._session.finish()
         self._session.close()
         self._session = None
 

@@ -14,13 +14,22 @@ import ray
 
 from rllib_psparsity.config.load import from_json
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.errors import InputError
+from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.reporting.live import LiveTable
 from rllib_psparsity.training.checkpoint import newest_checkpoint
 from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
-from rllib_psparsity.training.session import TrainingSession, write_config
+from rllib_psparsity.training.session import TrainingSession
 
-RESUMABLE = ("training.iterations", "checkpoint.every", "checkpoint.keep", "env_runners.count")
+RESUMABLE = (
+    "training.iterations",
+    "checkpoint.every",
+    "checkpoint.keep",
+    "env_runners.count",
+    "faults.episode_timeout",
+    "faults.dropped_episodes",
+    "faults.skipped_updates",
+    "faults.write_attempts",
+)
 """Keys that a resume may change: none of them changes what an iteration computes."""
 OBJECT_STORE_BYTES = 400_000_000
 
@@ -28,16 +37,17 @@ OBJECT_STORE_BYTES = 400_000_000
 def train(config: Config, run_dir: Path) -> int:
     """Train from the beginning; returns the exit code.
 
-    Raises `InputError` before anything is started if the problems leave nothing to decide.
+    Raises `InputError` before anything is started if the problems leave nothing to decide, and `RunStopped` when more
+    goes wrong than `faults` allows.
     """
-    reference = reference_figures(config)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_config(config, run_dir)
-    return _run(config, run_dir, reference, checkpoint=None, iteration=0)
+    return _run(config, run_dir, reference_figures(config), checkpoint=None, iteration=0)
 
 
 def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
-    """Go on from the newest whole checkpoint of a run; returns the exit code."""
+    """Go on from the newest whole checkpoint of a run; returns the exit code.
+
+    Raises `InputError`, with all files as they were, if the run cannot be resumed, and `RunStopped` as `train` does.
+    """
     for override in overrides:
         key = override.partition("=")[0]
         if key not in RESUMABLE:
@@ -54,9 +64,7 @@ def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
         )
     for remark in remarks:
         print(f"psparsity: {remark}; the one before it is used")
-    reference = reference_figures(config)
-    write_config(config, run_dir)
-    return _run(config, run_dir, reference, checkpoint, iteration)
+    return _run(config, run_dir, reference_figures(config), checkpoint, iteration)
 
 
 def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint: Path | None, iteration: int) -> int:
@@ -65,32 +73,52 @@ def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint:
         ray_session(num_cpus=max(needed, os.cpu_count() or 1)),
         stop_requests() as stop,
         TrainingSession(config, run_dir, checkpoint, iteration) as session,
-        LiveTable(config.training.iterations, reference) as live,
     ):
-        while not session.finished and not stop:
-            live.update(session.step())
-            if stop or session.due:
-                session.save()
-        iteration, rows = session.iteration, session.rows
+        with LiveTable(config.training.iterations, reference) as live:
+            session.say = live.say
+            while not (session.finished or session.trouble or stop):
+                live.update(session.step())
+                session.keep(checkpoint=session.due)
+            session.finish()
+        if session.board_failure is not None:
+            print(
+                "psparsity: TensorBoard lacks later iterations, its file could not be written "
+                f"({session.board_failure})"
+            )
+    iteration = session.iteration
+    remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
+    if session.trouble:
+        raise RunStopped(
+            f"{session.trouble}; iteration {iteration} is saved, mend the cause or raise the limit, then {remedy}"
+        )
     if stop:
-        remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
         print(f"interrupted after iteration {iteration}; {remedy}")
         return stop[0]
-    conclude(config, run_dir, rows)
+    conclude(config, run_dir, session.rows)
     return 0
 
 
 @contextmanager
 def ray_session(num_cpus: int, address: str | None = None) -> Iterator[None]:
-    """Join the cluster at `address`, or the one that the environment names (as in a submitted job), or start a Ray."""
+    """Join the cluster at `address`, or the one that the environment names (as in a submitted job), or start a Ray of
+    our own with so many CPUs."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # RLlib warns at every start that it runs on its new API, as it is meant to.
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
     common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address or os.environ.get("RAY_ADDRESS"):
+    if address is not None:
         ray.init(address=address, **common)
+    elif os.environ.get("RAY_ADDRESS"):
+        ray.init(**common)
     else:
-        ray.init(num_cpus=num_cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+        # Without an address Ray would join any cluster that was started on this machine, if only by somebody else.
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **common,
+        )
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ def test_the_phases_of_a_set_up_add_up_to_it_and_none_is_empty(result: dict) -> 
 def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
     def row(learned: float, default: float) -> dict:
         rest = {"solve_seconds": 1.0, "iterations": 9, "converged": True, "operator_complexity": 1.5, "levels": [10]}
-        rest |= {"recipes": [RECIPE], "end": "coarse"}
+        rest |= {"recipes": [RECIPE], "method": "learned"}
         times = {"learned": learned, "default": default, "evolution": 4.0}
         timed = {m: {"seconds": s, "wall_seconds": s, "phases": {"features": s}, **rest} for m, s in times.items()}
         return timed | {setup.smallest(m): {"seconds": learned / 4} for m in times}

@@ -14,24 +14,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 import rllib_psparsity
+from benchmarks.processes import descendants
 
 ROOT = Path(rllib_psparsity.__file__).parents[1]
 PATIENCE_SECONDS = 120.0
-
-
-def descendants(pid: int) -> set[int]:
-    """Processes that `pid` has started, and those that they have."""
-    children: dict[int, set[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, set()).add(int(stat.parent.name))
-    found: set[int] = set()
-    new = {pid}
-    while new:
-        new = set().union(*(children.get(p, set()) for p in new)) - found
-        found |= new
-    return found
 
 
 class Session:

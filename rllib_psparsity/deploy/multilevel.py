@@ -1,0 +1,229 @@
+"""A PyAMG solver that knows how it was set up, and can be set up again for other values of its matrix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from pyamg.multilevel import MultilevelSolver
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.direct_solver import DirectSolver
+from rllib_psparsity.amg.hierarchy import Hierarchy, build_hierarchy, use_default_smoothers
+from rllib_psparsity.amg.new_values import with_new_values
+from rllib_psparsity.amg.products import transpose
+from rllib_psparsity.deploy.artifact import LoadedPolicy
+from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.deploy.guard import LEARNED, WORK_LIMIT, choose, direct_solver, examine
+from rllib_psparsity.deploy.preparation import Scaling, default_candidates, scaling
+from rllib_psparsity.deploy.setup_info import SetupInfo, level_infos
+from rllib_psparsity.errors import InputError, SetupFailure
+from rllib_psparsity.problems.validation import check_matrix
+
+WORSE = 1.5
+"""An update is kept as long as its estimated work per digit is below this times that of the last full set-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """A checked matrix (A, B), and (scaled_A, scaled_B), which hierarchies are built for."""
+
+    A: csr_array | bsr_array
+    B: np.ndarray
+    scaling: Scaling | None
+    scaled_A: csr_array | bsr_array
+    scaled_B: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """A hierarchy in the scaled unknowns, ready for use, and the account of how it came about."""
+
+    name: str
+    hierarchy: Hierarchy
+    direct: DirectSolver
+    work: float
+    seconds: dict[str, float]
+    updated: bool = False
+    stepped_in: bool = False
+    reason: str = ""
+
+
+class LearnedSolver(MultilevelSolver):
+    """A `pyamg.multilevel.MultilevelSolver` made by `learned_solver`.
+
+    All that PyAMG's class has works as usual: ``solve``, ``aspreconditioner``, ``levels``, ``operator_complexity``. For
+    a symmetric positive definite matrix its V-cycle is symmetric positive definite, so conjugate gradients may use it.
+
+    Attributes
+    ----------
+    setup_info : SetupInfo
+        Of the last set-up or update.
+    """
+
+    setup_info: SetupInfo
+
+    def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool) -> None:
+        start = perf_counter()
+        self._policy, self._guard = policy, guard
+        system = _prepare(A, B)
+        checked = perf_counter() - start
+        setup = self._full_setup(system)
+        self._work_at_first = setup.work
+        self._use(system, B, setup, start, checked)
+
+    def update(self, A: Any, B: Any = None) -> SetupInfo:
+        """Set up again, in place, for a matrix with other values on nearly the same pattern; returns `setup_info`.
+
+        Strong edges, aggregates and the patterns of the prolongators are kept; the values of the prolongators and the
+        Galerkin products are computed again. This is what the matrices of a nonlinear iteration or of time steps ask
+        for: features, inference and aggregation are saved. Preconditioners that were taken from this solver before use
+        the new matrix from then on. An update with the matrix that it was set up with changes nothing.
+
+        With the guard on, the result is tested as after a set-up. Where it has become much worse (`WORSE` times the
+        work per digit of the last full set-up, and above the guard's limit), or cannot be computed, a full set-up
+        follows, and `setup_info` says so. If an error is raised, the solver is as it was before.
+
+        Parameters
+        ----------
+        A : (n, n), as many unknowns, and as large blocks, as before
+        B : near-nullspace candidates, by default those of the last set-up or update
+
+        Raises `InputError` as `learned_solver` does, and for a matrix of another size.
+        """
+        start = perf_counter()
+        given_B = self._given_B if B is None else B
+        system = _prepare(A, given_B)
+        checked = perf_counter() - start
+        _require_same_form(system, self.levels[0])
+        has_patterns = all(level.pattern is not None for level in self._hierarchy.levels[:-1])
+        setup = self._kept_patterns(system) if has_patterns else self._full_setup(system)
+        if isinstance(setup, str):
+            attempt = perf_counter() - start - checked
+            full = self._full_setup(system)
+            reason = f"after the update {setup}, so that a full set-up followed" + (
+                f"; there {full.reason}" if full.reason else ""
+            )
+            seconds = {**full.seconds, "guard": full.seconds["guard"] + attempt}
+            setup = replace(full, stepped_in=True, reason=reason, seconds=seconds)
+            self._work_at_first = setup.work
+        self._use(system, given_B, setup, start, checked)
+        return self.setup_info
+
+    def _full_setup(self, system: _System) -> _Setup:
+        """By the policy, or by what the guard takes instead."""
+        A, B, policy = system.scaled_A, system.scaled_B, self._policy
+        decide = policy_decide(policy.inference)
+        hierarchy = build_hierarchy(A, B, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
+        start = perf_counter()
+        if not self._guard:
+            direct = direct_solver(hierarchy)
+            return _Setup(LEARNED, hierarchy, direct, math.nan, {**hierarchy.seconds, "guard": 0.0})
+        chosen, reason = choose(A, B, hierarchy, policy.limits)
+        assert chosen.direct is not None
+        seconds = {**hierarchy.seconds, "guard": perf_counter() - start}
+        stepped_in = chosen.hierarchy is not hierarchy
+        return _Setup(
+            chosen.name,
+            chosen.hierarchy,
+            chosen.direct,
+            chosen.work_per_digit,
+            seconds,
+            stepped_in=stepped_in,
+            reason=reason,
+        )
+
+    def _kept_patterns(self, system: _System) -> _Setup | str:
+        """The updated hierarchy, or why it cannot be used."""
+        name = self.setup_info.method
+        try:
+            hierarchy = with_new_values(self._hierarchy, system.scaled_A, system.scaled_B)
+            start = perf_counter()
+            if not self._guard:
+                direct, work = direct_solver(hierarchy), math.nan
+            else:
+                tested = examine(name, hierarchy, max(WORK_LIMIT, WORSE * self._work_at_first))
+                if tested.direct is None or tested.objection:
+                    return tested.objection
+                direct, work = tested.direct, tested.work_per_digit
+        except SetupFailure as error:
+            return str(error)
+        seconds = {**hierarchy.seconds, "guard": perf_counter() - start}
+        return _Setup(name, hierarchy, direct, work, seconds, updated=True)
+
+    def _use(self, system: _System, given_B: Any, setup: _Setup, start: float, checked: float) -> None:
+        """Become the solver of the set-up."""
+        levels = setup.hierarchy.pyamg_levels()
+        levels[0].A, levels[0].B = system.A, system.B
+        if system.scaling is not None and len(levels) > 1:
+            levels[0].P = system.scaling.prolongator(levels[0].P)
+            levels[0].R = transpose(levels[0].P)
+        super().__init__(levels, coarse_solver=_direct_on_finest(system, setup))
+        use_default_smoothers(self, _inverse_blocks(system, setup.hierarchy))
+        self._given_B, self._hierarchy = given_B, setup.hierarchy
+        for level in self._hierarchy.levels:
+            level.release_caches()
+        seconds = {"check": checked, **setup.seconds}
+        seconds["other"] = perf_counter() - start - sum(seconds.values())
+        self.setup_info = SetupInfo(
+            method=setup.name,
+            levels=level_infos(setup.hierarchy),
+            operator_complexity=setup.hierarchy.operator_complexity,
+            seconds=seconds,
+            guarded=self._guard,
+            guard_stepped_in=setup.stepped_in,
+            guard_reason=setup.reason,
+            work_per_digit=setup.work,
+            updated=setup.updated,
+            singular=setup.direct.singular,
+        )
+
+
+def _prepare(A: Any, B: Any) -> _System:
+    matrix, candidates = check_matrix(A, B)
+    if B is None:
+        candidates = default_candidates(matrix, candidates)
+    scaled = scaling(matrix.diagonal())
+    if scaled is None:
+        return _System(matrix, candidates, None, matrix, candidates)
+    return _System(matrix, candidates, scaled, scaled.matrix(matrix), scaled.candidates(candidates))
+
+
+def _require_same_form(system: _System, finest: Any) -> None:
+    for what, new, old in (
+        ("unknowns", system.A.shape[0], finest.A.shape[0]),
+        ("unknowns a block", _block(system.A), _block(finest.A)),
+        ("near-nullspace candidates", system.B.shape[1], finest.B.shape[1]),
+    ):
+        if new != old:
+            raise InputError(
+                f"the update has {new} {what}, expected {old} as at the set-up; make a new solver with learned_solver"
+            )
+
+
+def _block(A: csr_array | bsr_array) -> int:
+    return int(A.blocksize[0]) if A.format == "bsr" else 1
+
+
+def _inverse_blocks(system: _System, hierarchy: Hierarchy) -> list[np.ndarray] | None:
+    """Of a block matrix, the inverses of its diagonal blocks by level.
+
+    They are taken from the scaled matrix: a block whose unknowns differ by many decades looks singular.
+    """
+    if system.A.format == "csr":
+        return None
+    inverses = [level.relaxation().inverse for level in hierarchy.levels[:-1]]
+    if system.scaling is not None and inverses:
+        s = system.scaling.s.reshape(len(inverses[0]), -1)
+        inverses[0] = s[:, :, None] * inverses[0] * s[:, None, :]
+    return inverses
+
+
+def _direct_on_finest(system: _System, setup: _Setup) -> DirectSolver:
+    """The direct solver; of a hierarchy of one level it has to be that of the matrix as it was given."""
+    if len(setup.hierarchy.levels) > 1 or system.scaling is None:
+        return setup.direct
+    return DirectSolver(system.A, as_given=True)

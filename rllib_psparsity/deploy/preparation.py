@@ -1,0 +1,89 @@
+"""A user's matrix as the policy should see it: in sane units, with candidates that fit to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import bsr_array, csr_array
+
+UNIFORM_SPREAD = 20
+"""Scaling exponents of the unknowns that differ by at most this are replaced by their median: 2^40 in the diagonal."""
+USUAL_EXPONENT = 10
+"""A common exponent within plus and minus this is left out: a diagonal between some 1e-6 and 1e6."""
+CLEARLY = 0.1
+"""Other candidates replace constants only if their Rayleigh quotient is below this share of the constants'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Powers of two s (n,): the hierarchy is built for S A S, S = diag(s), with candidates S^-1 B.
+
+    Symmetric Gauss-Seidel commutes with such a scaling, so a V-cycle for S A S is one for A if the finest prolongator
+    is multiplied by S from the left. Powers of two round nothing.
+    """
+
+    s: np.ndarray
+
+    def matrix(self, A: csr_array | bsr_array) -> csr_array | bsr_array:
+        """S A S."""
+        return _times(A, self.s, self.s)
+
+    def candidates(self, B: np.ndarray) -> np.ndarray:
+        """S^-1 B."""
+        return B / self.s[:, None]
+
+    def prolongator(self, P: csr_array | bsr_array) -> csr_array | bsr_array:
+        """S P."""
+        return _times(P, self.s, None)
+
+
+def scaling(diagonal: np.ndarray) -> Scaling | None:
+    """The scaling that a matrix with this diagonal needs, None for usual ones.
+
+    A common factor where the diagonal stays within twelve decades, so that ``learned_solver(c * A)`` decides as for A;
+    otherwise the diagonal is brought near 1, unknown by unknown.
+    """
+    exponents = np.round(-np.log2(diagonal) / 2)
+    if np.ptp(exponents) <= UNIFORM_SPREAD:
+        exponents[:] = np.round(np.median(exponents))
+        if abs(exponents[0]) <= USUAL_EXPONENT:
+            return None
+    return Scaling(np.exp2(exponents))
+
+
+def default_candidates(A: csr_array | bsr_array, constants: np.ndarray) -> np.ndarray:
+    """What stands for the near-nullspace where a user gave nothing: constants, or 1 / sqrt(a_ii) times constants.
+
+    Both are judged by b^T A b / b^T D b, D the diagonal of A, which no diagonal scaling of A and b changes. For
+    diffusion constants are nearly in the nullspace; once the unknowns are in other units each, ``A -> E A E`` with a
+    diagonal matrix E, it is the second, up to the variation of the original diagonal.
+
+    Parameters
+    ----------
+    constants : (n, K_b), one per unknown of a block
+    """
+    diagonal = A.diagonal()
+    scaled = constants / np.sqrt(diagonal)[:, None]
+    if (diagonal == diagonal[0]).all():
+        return constants
+    return scaled if _quotient(A, diagonal, scaled) < CLEARLY * _quotient(A, diagonal, constants) else constants
+
+
+def _quotient(A: csr_array | bsr_array, diagonal: np.ndarray, B: np.ndarray) -> float:
+    return float(np.sum(B * (A @ B)) / np.sum(B * B * diagonal[:, None]))
+
+
+def _times(M: csr_array | bsr_array, rows: np.ndarray, columns: np.ndarray | None) -> csr_array | bsr_array:
+    """diag(rows) M diag(columns), sharing M's indices."""
+    if M.format == "csr":
+        data = M.data * np.repeat(rows, np.diff(M.indptr))
+        if columns is not None:
+            data *= columns[M.indices]
+    else:
+        height, width = M.blocksize
+        block_rows = np.repeat(np.arange(len(M.indptr) - 1), np.diff(M.indptr))
+        data = M.data * rows.reshape(-1, height)[block_rows][:, :, None]
+        if columns is not None:
+            data *= columns.reshape(-1, width)[M.indices][:, None, :]
+    return type(M)((data, M.indices, M.indptr), shape=M.shape)

@@ -1,0 +1,60 @@
+"""The benchmarks of the deployed solver, small."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import any_matrix, first_call, guard, sequence
+
+
+def _result(directory: Path, name: str) -> dict:
+    return json.loads((directory / f"{name}.json").read_text())
+
+
+def test_the_guard_is_measured_on_good_and_bad_policies(tmp_path: Path) -> None:
+    guard.main(["--quick", "--out", str(tmp_path)])
+    figures = _result(tmp_path, "guard")["figures"]
+    assert all(0 < line["share"]["median"] < 1 for line in figures["share_of_setup"].values())
+    assert figures["shipped"]["solves"] == figures["random"]["solves"] == 3
+    assert figures["random"]["guarded"]["failures"] == 0
+    from rllib_psparsity.amg import hierarchy
+    from rllib_psparsity.deploy import multilevel
+
+    assert multilevel.perf_counter is hierarchy.perf_counter and multilevel.perf_counter.__name__ == "perf_counter"
+
+
+def test_the_sequence_has_one_solution_in_all_ways(tmp_path: Path) -> None:
+    sequence.main(["--quick", "--out", str(tmp_path)])
+    result = _result(tmp_path, "sequence")
+    (row,) = result["repeats"]
+    maxima = [row[way]["u_max"] for way in sequence.WAYS]
+    np.testing.assert_allclose(maxima, maxima[0], rtol=1e-6)
+    assert row["full"]["full_setups"] == sequence.STEPS * sequence.PICARD > row["update"]["full_setups"] >= 1
+
+
+def test_matrices_of_the_sequence_are_symmetric_with_rows_that_feel_the_boundary_only() -> None:
+    A = sequence.Diffusion(6).matrix(sequence.hills(6))
+    assert abs(A - A.T).max() < 1e-12
+    rows = (A @ np.ones(36)).reshape(6, 6)
+    np.testing.assert_allclose(rows[1:-1, 1:-1], 1.0)
+    assert (rows[0] > 1).all()
+
+
+def test_a_matrix_that_goes_wrong_is_named_and_ends_with_1(tmp_path: Path, monkeypatch, capsys) -> None:
+    arguments = ["--cases", "15", "--seed", "1", "--out", str(tmp_path)]
+    assert any_matrix.main(arguments) == 0
+    assert _result(tmp_path, "any_matrix")["figures"]["wrong"] == 0
+    monkeypatch.setattr(any_matrix, "check", lambda case: "trouble" if case.size > 100 else "")
+    assert any_matrix.main(arguments) == 1
+    result = _result(tmp_path, "any_matrix")
+    assert len(result["repeats"]) == result["figures"]["wrong"] > 0
+    case = eval(result["repeats"][0]["case"], {"Case": any_matrix.Case})
+    assert any_matrix.make_case(case) is not None
+
+
+def test_a_first_call_is_measured_in_a_process_of_its_own() -> None:
+    seconds = first_call.first_call(12)
+    assert 0 < seconds["import_and_setup"] < seconds["process"]

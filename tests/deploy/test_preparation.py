@@ -1,0 +1,68 @@
+"""Units: scalings that undo themselves, and candidates that follow the units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from pyamg.gallery import linear_elasticity, poisson
+
+from rllib_psparsity import learned_solver
+from rllib_psparsity.deploy.preparation import default_candidates, scaling
+from rllib_psparsity.problems.validation import check_matrix
+
+
+def test_usual_matrices_are_left_alone():
+    assert scaling(np.array([4.0, 1e5, 1e-5])) is None
+    common = scaling(np.array([4e20, 1e20, 1e26]))
+    assert common is not None and len(set(common.s)) == 1
+    apart = scaling(np.array([1e-10, 1.0, 1e10]))
+    assert apart is not None and len(set(apart.s)) == 3
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_scaling_is_exact_and_symmetric(block):
+    rng = np.random.default_rng(0)
+    A = linear_elasticity((6, 6), format="bsr")[0] if block == 2 else poisson((8, 8), format="csr")
+    d = sp.diags_array(10.0 ** rng.uniform(-12, 12, A.shape[0]))
+    K, B = check_matrix((d @ A @ d).tobsr((2, 2)) if block == 2 else d @ A @ d)
+    scaled = scaling(K.diagonal())
+    assert scaled is not None
+    dense = scaled.s[:, None] * K.toarray() * scaled.s
+    np.testing.assert_array_equal(scaled.matrix(K).toarray(), dense)
+    assert dense.diagonal().min() > 0.4 and dense.diagonal().max() < 2.1
+    np.testing.assert_array_equal(scaled.candidates(B) * scaled.s[:, None], B)
+    np.testing.assert_array_equal(scaled.prolongator(K).toarray(), scaled.s[:, None] * K.toarray())
+
+
+@pytest.mark.parametrize("factor", [2.0**-500, 2.0**-60, 2.0**60, 2.0**500])
+def test_a_factor_changes_nothing_but_the_finest_level(factor):
+    A = poisson((30, 30), format="csr")
+    ours, theirs = learned_solver(factor * A), learned_solver(A)
+    assert ours.setup_info.levels == theirs.setup_info.levels
+    b = np.random.default_rng(0).standard_normal(900)
+    x, y = (ml.aspreconditioner() @ b for ml in (ours, theirs))
+    np.testing.assert_allclose(factor * x, y, rtol=1e-9, atol=1e-12 * abs(y).max())
+
+
+def test_candidates_follow_the_units():
+    A, ones = check_matrix(poisson((30, 30), format="csr"))
+    assert default_candidates(A, ones) is ones
+    units = 10.0 ** np.random.default_rng(0).uniform(-4, 4, 900)
+    K, _ = check_matrix(sp.diags_array(units) @ A @ sp.diags_array(units))
+    np.testing.assert_allclose(default_candidates(K, ones)[:, 0] * units, 0.5)
+    jumps = np.where(np.arange(900) % 30 < 15, 1.0, 1e4)  # a coefficient that jumps is no change of units
+    W = sp.csr_array(sp.diags_array(jumps) @ A)
+    W = sp.csr_array(np.minimum(W.toarray(), W.toarray().T) * (1 - np.eye(900)))
+    L, _ = check_matrix(sp.diags_array(-W.sum(axis=1) + 1e-3) + W)
+    assert default_candidates(L, ones) is ones
+
+
+def test_scaled_unknowns_cost_few_iterations_more():
+    A = poisson((40, 40), format="csr")
+    units = sp.diags_array(10.0 ** np.random.default_rng(0).uniform(-4, 4, 1600))
+    for K in (A, sp.csr_array(units @ A @ units)):
+        x = np.ones(1600) / np.sqrt(K.diagonal())
+        residuals: list[float] = []
+        learned_solver(K).solve(K @ x, accel="cg", tol=1e-8, residuals=residuals)
+        assert len(residuals) < 22
