@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
+from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.comparison import geometric_mean, virtual_best
-from rllib_psparsity.evaluation.table import PRIOR_ALONE, TRAINED_POLICY
 from rllib_psparsity.reporting.diagnose import mean_of_last_tenth
 from rllib_psparsity.reporting.metrics import METRICS, MetricsRow
 

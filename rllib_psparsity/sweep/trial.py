@@ -59,6 +59,7 @@ class SweepTrial(Trainable):
         row = session.rows[-1] if session.finished else session.step()
         # A member that is replaced is stopped without notice, perhaps after its place was taken: it saves nothing then.
         if session.trouble:
+            session.save()
             raise RunStopped(session.trouble)
         if session.finished or self._population or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(session)

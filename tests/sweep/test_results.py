@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from rllib_psparsity.reporting.metrics import METRICS, MetricsFile
+from rllib_psparsity.reporting.plots import settings_figure
 from rllib_psparsity.sweep.figures import FIGURES, heldout_figures
 from rllib_psparsity.sweep.live import RUNNING, SweepTable, ranking_table
 from rllib_psparsity.sweep.plan import TrialPlan
@@ -87,7 +88,8 @@ def test_a_row_is_what_the_directory_says(tmp_path: Path) -> None:
 
 
 def test_heldout_figures_are_over_the_problems_that_both_solved(tmp_path: Path) -> None:
-    from rllib_psparsity.evaluation.comparison import COLUMNS, PORTFOLIO_NAMES, write_rows
+    from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES
+    from rllib_psparsity.evaluation.rows import COLUMNS, write_rows
 
     def solve(problem: str, method: str, work: float) -> dict:
         text = {"problem": problem, "family": "f", "method": method, "failure": ""}
@@ -131,3 +133,12 @@ def test_the_table_shows_trials_and_never_fails(terminal: bool) -> None:
     if not terminal:
         lines = text.getvalue().splitlines()
         assert len(lines) == 12 and lines[-1] == "one/seed-0 | finished | iteration 20/20 | reward_mean 2.857"
+
+
+def test_the_picture_has_a_point_for_every_seed() -> None:
+    figure = settings_figure({"steady": (5.0, 5.5), "none": (), "lucky": (9.0,)}, "reward_mean", "which one")
+    (axes,) = figure.axes
+    points = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+    assert points == [[5.0, 5.5], [], [9.0]]
+    assert [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"] == [[5.25], [9.0]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["steady", "none", "lucky"]

@@ -34,7 +34,7 @@ SETTINGS = (
 @pytest.fixture
 def loop(local_ray, monkeypatch):
     """`run` in the tests' Ray, without the comparisons before and after."""
-    monkeypatch.setattr(run, "_local_ray", lambda config: nullcontext())
+    monkeypatch.setattr(run, "ray_session", lambda num_cpus: nullcontext())
     monkeypatch.setattr(run, "reference_figures", lambda config: {})
     monkeypatch.setattr(run, "conclude", lambda config, run_dir, rows: None)
 
