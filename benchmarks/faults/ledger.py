@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import Counter
 from collections.abc import Callable
 from threading import Timer
@@ -51,8 +50,3 @@ def after(seconds: float, action: Callable[[], Any]) -> Timer:
     timer = Timer(seconds, action)
     timer.start()
     return timer
-
-
-def kill(pid: int) -> None:
-    """As the kernel does when memory is short."""
-    os.kill(pid, signal.SIGKILL)

@@ -9,6 +9,8 @@ Every episode is written down: none may be missing, none may come twice, and all
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from functools import partial
@@ -18,7 +20,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from benchmarks.cluster import joined_cluster
-from benchmarks.faults.ledger import Ledger, after, kill, runner_processes
+from benchmarks.faults.ledger import Ledger, after, runner_processes
 from benchmarks.record import arguments_parser, result_directory, write_result
 from rllib_psparsity.config.load import load_config
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
@@ -61,7 +63,7 @@ def main() -> None:
             seconds = []
             for k in range(options.iterations):
                 victims = runner_processes(algorithm) if k < kills else []
-                timer = after(0.2, partial(kill, victims[k % len(victims)])) if victims else None
+                timer = after(0.2, partial(os.kill, victims[k % len(victims)], signal.SIGKILL)) if victims else None
                 begin = time.perf_counter()
                 algorithm.train()
                 seconds.append(time.perf_counter() - begin)
