@@ -102,6 +102,7 @@ def local_ray(cpus: int) -> Iterator[None]:
     """A Ray of our own on this machine, started as `psparsity train` starts it."""
     with prepared_process():
         ray.init(
+            address="local",
             num_cpus=cpus,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,

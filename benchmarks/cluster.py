@@ -39,20 +39,25 @@ CHUNK = 8
 
 
 @contextmanager
-def simulated_cluster(runners: int) -> Iterator[None]:
-    """A head node for the driver, and nodes of `RUNNERS_PER_NODE` CPUs for that many runners."""
+def joined_cluster(cluster: Cluster, nodes: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
+    """This process on a head node without CPUs of its own, beside nodes with these options; yields the nodes."""
     with prepared_process():
-        cluster = Cluster()
         try:
-            options: dict[str, Any] = {"object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-            cluster.add_node(num_cpus=0, **options)
-            for _ in range(math.ceil(runners / RUNNERS_PER_NODE)):
-                cluster.add_node(num_cpus=RUNNERS_PER_NODE, **options)
+            cluster.add_node(num_cpus=0, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False)
+            added = [cluster.add_node(**options) for options in nodes]
             ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
-            yield
+            yield added
         finally:
             ray.shutdown()
             cluster.shutdown()
+
+
+@contextmanager
+def simulated_cluster(runners: int) -> Iterator[None]:
+    """A head node for the driver, and nodes of `RUNNERS_PER_NODE` CPUs for that many runners."""
+    node = {"num_cpus": RUNNERS_PER_NODE, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    with joined_cluster(Cluster(), [node] * math.ceil(runners / RUNNERS_PER_NODE)):
+        yield
 
 
 def measure(algorithm: Any) -> dict[str, float]:

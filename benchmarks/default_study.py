@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
 from rllib_psparsity.evaluation.comparison import BEST_OF_PORTFOLIO, ArmSummary, geometric_mean, summarise
-from rllib_psparsity.evaluation.table import ARMS, PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
+from rllib_psparsity.evaluation.table import ARMS
 
 
 def table(directories: list[Path]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,21 @@ def in_fresh_process(function: str, task: dict[str, Any]) -> Any:
     if done.returncode:
         raise RuntimeError(f"{function} failed for {task}\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def descendants(pid: int) -> set[int]:
+    """Processes that `pid` has started, and those that they have (Linux)."""
+    children: dict[int, set[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, set()).add(int(stat.parent.name))
+    found: set[int] = set()
+    new = {pid}
+    while new:
+        new = set().union(*(children.get(p, set()) for p in new)) - found
+        found |= new
+    return found
 
 
 def resident_peak() -> int:

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class RunStopped(RuntimeError):
+    """A run that cannot or must not go on, in one sentence: what happened, and how to go on. The exit code is 1."""
+
+
 class SetupFailure(RuntimeError):
     """A level that cannot be built from a decision (no coarse points, a prolongator that is not finite, ...).
 

@@ -56,7 +56,8 @@ def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, flo
         "grad_norm": _mean(rows, "grad_norm"),
         "parts_median": float(np.median(ratios)),
         "parts_worst": max(ratios),
-        "edge_head_norm": _mean(tenth, "grad_norm_edge_head") / _mean(rows[:epoch], "grad_norm_edge_head"),
+        "edge_head_first": _share_of_edge_head(rows[:epoch]),
+        "edge_head_last": _share_of_edge_head(tenth),
         "work": _mean(tail, "work_per_digit_mean"),
         "complexity": _mean(tail, "operator_complexity_mean"),
         "epochs": rows[-1]["episodes"] / episodes_of_an_epoch(config),
@@ -74,6 +75,11 @@ def gain(first: float, last: float, reward: str) -> float:
     if reward in LOG_WORK_REWARDS:
         return 1.0 - math.exp(first - last)
     return (last - first) / abs(first) if first else math.nan
+
+
+def _share_of_edge_head(rows: Sequence[Row]) -> float:
+    """Norm of the edge head's gradient over that of the whole network's, median over iterations."""
+    return float(np.median([_number(row["grad_norm_edge_head"]) / _number(row["grad_norm"]) for row in rows]))
 
 
 def part_ratios(rows: Sequence[Row], config: Mapping[str, Any]) -> list[float]:

@@ -26,7 +26,7 @@ from benchmarks.record import commit
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.config.load import load_config, resolved_json
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.evaluation.table import PRIOR_ALONE
+from rllib_psparsity.evaluation.arms import PRIOR_ALONE
 from studies.episode import SPLITS, Episodes
 from studies.results_file import RESULTS, write_table
 from studies.rules import every_edge, random_per_row, strongest_per_row, textbook

@@ -21,9 +21,11 @@ from subprocess import Popen
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from benchmarks.record import commit
-from rllib_psparsity.config.load import from_json, resolved_json
+from rllib_psparsity.config.load import from_json
+from rllib_psparsity.config.schema import Config
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import SCHEMA, MetricsFile
 from studies.definition import Arm, Study, load_study
@@ -48,7 +50,12 @@ class Results:
     def has(self, arm: Arm, seed: int) -> bool:
         """Whether the run is there, with the configuration that the study gives it now."""
         found = self._runs.get(f"{arm.name}/{seed}")
-        return found is not None and found["config"] == json.loads(resolved_json(self._study.config(arm, seed)))
+        if found is None:
+            return False
+        try:  # a key that is newer than the run had its default then
+            return Config.model_validate(found["config"]) == self._study.config(arm, seed)
+        except ValidationError:
+            return False
 
     def add(self, arm: Arm, seed: int, run_dir: Path, command: str) -> None:
         """Add a finished run, in place of an earlier one of the same arm and seed."""

@@ -51,7 +51,12 @@ ITEMS = (
         (_ALGORITHM + "test_share_of_clipped_updates",),
         ("clipped", "grad_norm", "gain"),
     ),
-    Item(7, "the policy head's gradient collapses", (), ("edge_head_norm", "parts_median", "parts_worst")),
+    Item(
+        7,
+        "the policy head's gradient collapses",
+        (),
+        ("edge_head_first", "edge_head_last", "parts_median", "parts_worst"),
+    ),
     Item(8, "entropy coefficient 0.01, 0.05, 0.1", (), ("entropy_softmax_min", "entropy_edge_last", "gain")),
     Item(
         9,

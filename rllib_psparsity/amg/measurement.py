@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyamg import MultilevelSolver
 
-CONVERGED = "converged"
+from rllib_psparsity.amg.preconditioned_cg import Watch, preconditioned_cg
 
 
 @dataclass(frozen=True)
@@ -46,66 +46,44 @@ class SolveMeasurement:
 
 
 def measure_solve(
-    ml: MultilevelSolver, seed: int = 0, tol: float = 1e-8, max_iterations: int = 400
+    ml: MultilevelSolver,
+    seed: int = 0,
+    tol: float = 1e-8,
+    max_iterations: int = 400,
+    *,
+    b: np.ndarray | None = None,
+    watch: Watch | None = None,
 ) -> SolveMeasurement:
     """Solve ``A x = b`` from ``x = 0`` with PCG and one V-cycle of `ml`, and measure it.
 
-    The right-hand side is ``np.random.default_rng(seed).standard_normal(n)``. The smoothers are those of `ml`; the
-    figures compare only between hierarchies with PyAMG's defaults, one symmetric Gauss-Seidel sweep before and one
-    after. Every iteration is Hestenes and Stiefel's (1952), as in `scipy.sparse.linalg.cg` with ``rtol=tol, atol=0``.
+    The right-hand side is `b`, or else `random_right_hand_side`. The smoothers are those of `ml`; the figures compare
+    only between hierarchies with PyAMG's defaults, one symmetric Gauss-Seidel sweep before and one after. See
+    `preconditioned_cg`, whose `watch` may stop the solve.
 
     A hierarchy that is not finite, or not positive definite, does not converge; it raises nothing.
     """
     A = ml.levels[0].A
-    b = np.random.default_rng(seed).standard_normal(A.shape[0])
-    with np.errstate(all="ignore"):
-        residuals, reason = _conjugate_gradients(A, b, ml.aspreconditioner(cycle="V"), tol, max_iterations)
-    iterations = len(residuals) - 1
-    last = max(residuals[-1] / residuals[0], float(np.finfo(float).eps))
-    digits = -math.log10(last)
+    b = random_right_hand_side(A.shape[0], seed) if b is None else b
+    solve = preconditioned_cg(A, b, ml.aspreconditioner(cycle="V"), tol, max_iterations, watch)
+    digits = digits_gained(solve.residuals)
     cycle_complexity = ml.cycle_complexity("V")
-    converged = reason == CONVERGED
     return SolveMeasurement(
-        iterations=iterations,
+        iterations=solve.iterations,
         digits=digits,
-        work_per_digit=(cycle_complexity + 1) * iterations / digits if converged else math.inf,
+        work_per_digit=(cycle_complexity + 1) * solve.iterations / digits if solve.converged else math.inf,
         operator_complexity=ml.operator_complexity(),
         cycle_complexity=cycle_complexity,
-        converged=converged,
-        residuals=np.array(residuals),
-        reason=reason,
+        converged=solve.converged,
+        residuals=solve.residuals,
+        reason=solve.reason,
     )
 
 
-def _conjugate_gradients(A, b: np.ndarray, M, tol: float, max_iterations: int) -> tuple[list[float], str]:
-    """Norms of the residual, all finite, and the reason for the end."""
-    r = b.copy()
-    residuals = [float(np.linalg.norm(r))]
-    p = np.zeros_like(b)
-    rz_before = 1.0
-    for _ in range(max_iterations):
-        try:
-            z = M @ r
-        except (np.linalg.LinAlgError, ValueError) as error:  # the coarse solver, on a matrix that is not finite
-            return residuals, f"the V-cycle failed: {error}"
-        rz = float(r @ z)
-        if not math.isfinite(rz):
-            return residuals, "the V-cycle is not finite"
-        if rz <= 0:
-            return residuals, "the V-cycle is not positive definite"
-        p = z + (rz / rz_before) * p
-        Ap = A @ p
-        pAp = float(p @ Ap)
-        if not math.isfinite(pAp):
-            return residuals, "the search direction is not finite"
-        if pAp <= 0:
-            return residuals, "the matrix is not positive definite along a search direction"
-        r -= (rz / pAp) * Ap
-        rz_before = rz
-        norm = float(np.linalg.norm(r))
-        if not math.isfinite(norm):
-            return residuals, "the residual is not finite"
-        residuals.append(norm)
-        if norm <= tol * residuals[0]:
-            return residuals, CONVERGED
-    return residuals, f"not converged in {max_iterations} iterations"
+def random_right_hand_side(n: int, seed: int = 0) -> np.ndarray:
+    """(n,) ``np.random.default_rng(seed).standard_normal(n)``, where the user gives none."""
+    return np.random.default_rng(seed).standard_normal(n)
+
+
+def digits_gained(residuals: np.ndarray) -> float:
+    """``log10(|r_0| / |r_k|)`` from the first to the last norm, at most what double precision has."""
+    return -math.log10(max(float(residuals[-1] / residuals[0]), float(np.finfo(float).eps)))

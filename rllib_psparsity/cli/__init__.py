@@ -12,12 +12,13 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0 done; 1 failed while working, with a traceback; 2 bad input, with one sentence; 130 interrupted.
+    0 done; 1 failed while working, with a traceback unless the reason is known; 2 bad input, with one sentence; 130
+    interrupted.
     """
     from cyclopts import CycloptsError
 
     from rllib_psparsity.cli.app import app
-    from rllib_psparsity.errors import InputError
+    from rllib_psparsity.errors import InputError, RunStopped
 
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, CycloptsError) as error:
         print(f"psparsity: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
+    except RunStopped as error:
+        print(f"psparsity: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("psparsity: interrupted", file=sys.stderr)
         return INTERRUPTED

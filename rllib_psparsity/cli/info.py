@@ -15,16 +15,17 @@ def info() -> int:
     from rllib_psparsity import __version__
     from rllib_psparsity.amg.recipe import DEFAULT_MENU, MEASURES, PROLONGATIONS
     from rllib_psparsity.config.keys import config_keys
-    from rllib_psparsity.config.schema import PolicyConfig, RewardConfig, TrainingConfig
-    from rllib_psparsity.problems.families import FAMILIES
+    from rllib_psparsity.config.schema import BACKBONE_NAMES, REWARD_NAMES, TrainingConfig
+    from rllib_psparsity.extensions import registered
+    from rllib_psparsity.problems.families import family_names
 
     rows = [("rllib_psparsity", __version__), ("python", platform.python_version())]
     rows += [(package, _version(package)) for package in PACKAGES]
     rows += [
         ("CPUs", str(os.cpu_count())),
-        ("families", ", ".join(sorted(FAMILIES))),
-        ("rewards", _choices(RewardConfig, "name")),
-        ("backbones", _choices(PolicyConfig, "backbone")),
+        ("families", ", ".join(sorted(family_names()))),
+        ("rewards", ", ".join((*REWARD_NAMES, *registered("rewards")))),
+        ("backbones", ", ".join((*BACKBONE_NAMES, *registered("backbones")))),
         ("algorithms", _choices(TrainingConfig, "algorithm")),
         ("recipes", "coarsening/prolongation/measure"),
     ]

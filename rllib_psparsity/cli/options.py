@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,3 +32,25 @@ def require_free(directory: Path, cure: str) -> None:
         raise InputError(f"{directory} is a file; name a directory")
     if directory.is_dir() and any(directory.iterdir()):
         raise InputError(f"{directory} {cure}")
+
+
+def require_matplotlib() -> None:
+    """Refuse a picture where nothing can draw it."""
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            "--plot needs matplotlib, which is not installed; run pip install matplotlib, or leave --plot out"
+        )
+
+
+def require_new_file(option: str, path: Path, suffixes: Sequence[str]) -> None:
+    """Refuse a file that is there already, or cannot be written to, or whose suffix names no format."""
+    if path.suffix.lower() not in suffixes:
+        raise InputError(
+            f"{option} {path} has the suffix {path.suffix!r}, expected one of {', '.join(suffixes)}; name another file"
+        )
+    if path.exists():
+        raise InputError(f"{option} {path} is there already, and nothing is overwritten; name another file")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path} is in a directory that is not there; make {path.parent} first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{option} {path} is in a directory that cannot be written to; name another one")

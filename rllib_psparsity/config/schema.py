@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import DEFAULT_MENU, parse_menu
+from rllib_psparsity.extensions import Kind, load_extension
 
 Range = tuple[float, float]
 Positive = Annotated[int, Field(gt=0)]
+REWARD_NAMES = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work")
+BACKBONE_NAMES = ("sparse", "gat", "gcn", "sage", "gin")
+
+
+def _known(kind: Kind, built_in: Sequence[str]) -> AfterValidator:
+    """A built-in name, or that of an extension, which is imported here: what is wrong with it is said at once."""
+
+    def check(name: str) -> str:
+        if name not in built_in:
+            load_extension(kind, name, built_in)
+        return name
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):
@@ -70,8 +85,8 @@ class ProblemsConfig(Section):
 class RewardConfig(Section):
     """What an episode is paid for."""
 
-    name: Literal["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"] = "pcg_iterations"
-    """The measure of the hierarchy's quality."""
+    name: Annotated[str, _known("rewards", REWARD_NAMES)] = "pcg_iterations"
+    """The measure of the hierarchy's quality (see `psparsity info`)."""
     shaping: bool = True
     """Pay every level by the change of the quality of the hierarchy truncated there (potential-based)."""
     vectors: Positive = 4
@@ -94,8 +109,8 @@ class TemperatureConfig(Section):
 class PolicyConfig(Section):
     """The network and what it decides."""
 
-    backbone: Literal["sparse", "gat", "gcn", "sage", "gin"] = "sparse"
-    """Graph encoder; `sparse` is the project's own, made of sparse products."""
+    backbone: Annotated[str, _known("backbones", BACKBONE_NAMES)] = "sparse"
+    """Graph encoder (see `psparsity info`); `sparse` is the project's own, made of sparse products."""
     width: int = Field(default=16, ge=2)
     """Channels of the encoder."""
     layers: Positive = 3
@@ -109,7 +124,7 @@ class PolicyConfig(Section):
     prior: bool = True
     """Add the log-odds of a textbook strength measure to the network's edge logits; false leaves the network alone."""
     coherence: float = Field(default=0.9, ge=0, lt=1)
-    """How alike edges with like features are drawn in training, for the action `edges`; 0 draws each by itself."""
+    """How alike edges with like features (rows of them for `top_k`) are drawn in training; 0 draws each by itself."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
     temperature: TemperatureConfig = TemperatureConfig()
@@ -177,6 +192,9 @@ class TrainingConfig(Section):
     """Bound of `ppo` on the probability ratio of a single decision; the others know no ratio."""
     value_coefficient: float = Field(default=0.2, ge=0)
     """Weight of the value loss; `reinforce` has none."""
+    likelihood: Literal["exact", "softmax_over_edges"] = "exact"
+    """The probability of a draw of `top_k` that `reinforce` learns from: that of the draw, or, in place of it, that of
+    the drawn edges in one softmax over all edges of the graph (the predecessor's, which is not how they were drawn)."""
     normalise_advantages: bool = True
     """Bring advantages to mean zero and deviation one over an iteration; `reinforce` has `baseline.normalise`."""
     baseline: BaselineConfig = BaselineConfig()
@@ -250,6 +268,21 @@ class CheckpointConfig(Section):
     """How many of the newest are kept."""
 
 
+class FaultsConfig(Section):
+    """What a run bears before it stops with exit code 1; `resume --set` may change it."""
+
+    episode_timeout: float = Field(default=60.0, gt=0)
+    """Seconds for each episode of a chunk. A remote env runner that takes longer is started anew, its episodes are
+    tried one by one, and one that takes longer by itself is dropped."""
+    dropped_episodes: int = Field(default=100, ge=0)
+    """The most episodes of the whole run that may be dropped, because their environment hung, raised an error or paid
+    a reward that is not finite."""
+    skipped_updates: int = Field(default=100, ge=0)
+    """The most updates of the whole run that may be skipped, because their gradient was not finite."""
+    write_attempts: Positive = 3
+    """Failed attempts in a row, one after each iteration, to write metrics and checkpoint."""
+
+
 class Config(Section):
     """One run of `psparsity train`."""
 
@@ -264,6 +297,19 @@ class Config(Section):
     env_runners: EnvRunnersConfig = EnvRunnersConfig()
     learner: LearnerConfig = LearnerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    faults: FaultsConfig = FaultsConfig()
+
+    @model_validator(mode="after")
+    def _likelihood_has_row_picks(self) -> Config:
+        if self.training.likelihood == "exact":
+            return self
+        if self.training.algorithm != "reinforce" or self.policy.action != "top_k":
+            raise ValueError(
+                f"training.likelihood is softmax_over_edges, which is for training.algorithm reinforce with "
+                f"policy.action top_k, but these are {self.training.algorithm} and {self.policy.action}; set "
+                "training.likelihood to exact"
+            )
+        return self
 
     @model_validator(mode="after")
     def _entropy_target_is_within_reach(self) -> Config:

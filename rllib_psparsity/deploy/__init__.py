@@ -3,6 +3,7 @@
 from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy, save_policy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.deploy.multilevel import LearnedSolver
+from rllib_psparsity.deploy.petsc import to_petsc
 from rllib_psparsity.deploy.setup_info import SetupInfo
 from rllib_psparsity.deploy.solver import learned_solver, strength_of_connection
 
@@ -16,4 +17,5 @@ __all__ = [
     "prior_decide",
     "save_policy",
     "strength_of_connection",
+    "to_petsc",
 ]

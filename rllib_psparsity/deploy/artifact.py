@@ -9,6 +9,7 @@ Loading runs no code from the files: safetensors and JSON hold data only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -143,6 +144,16 @@ def _load(directory: Path) -> LoadedPolicy:
     weights = _read_weights(directory / WEIGHTS)
     _check_weights(weights, expected_tensors(config), directory / WEIGHTS)
     return LoadedPolicy(make_inference(config, weights), config, parse_menu(config.recipes), manifest.limits)
+
+
+def policy_digest(name_or_dir: str | Path) -> str:
+    """SHA-256 of what decides in a policy that `load_policy` accepts: weights and configuration, not the model card."""
+    shipped = isinstance(name_or_dir, str) and name_or_dir in shipped_policies()
+    directory = SHIPPED / name_or_dir if shipped else Path(name_or_dir)
+    digest = hashlib.sha256()
+    for name in (MANIFEST, WEIGHTS):
+        digest.update((directory / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _read_manifest(path: Path) -> Manifest:

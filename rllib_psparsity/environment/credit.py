@@ -36,6 +36,7 @@ class Quality:
     value : the reward's figure, larger is better
     before, after : (N_0,) energy of the test errors on the finest nodes, before and after the measured cycles
     gain_price, work_price : what a unit of x_i and of w_i is worth in the units of `value`
+    work_per_digit : by real solves (`amg.measurement`), NaN if none were run
     """
 
     value: float
@@ -43,6 +44,7 @@ class Quality:
     after: np.ndarray
     gain_price: float
     work_price: float
+    work_per_digit: float = float("nan")
 
 
 def node_credit(quality: Quality, levels: list[Level]) -> np.ndarray:

@@ -13,7 +13,6 @@ from rllib_psparsity.amg.hierarchy import Hierarchy, HierarchyBuilder, Level
 from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.environment.credit import node_credit
-from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
 from rllib_psparsity.environment.spaces import DecisionSpace, GraphSpace
 from rllib_psparsity.environment.start import Starts
 from rllib_psparsity.errors import InputError, SetupFailure
@@ -140,7 +139,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
             hierarchy.end, hierarchy.failure = "failed", "the V-cycle's measure is not finite"
             return self._pay_failure(fine.num_nodes)
         reward = (quality.value if last else self.config.training.gamma * quality.value) - self._potential
-        self._quality = quality.value
+        self._work_per_digit = quality.work_per_digit
         if self.config.reward.shaping:
             self._potential = quality.value
         credit = np.full(fine.num_nodes, reward, dtype=np.float32)
@@ -153,21 +152,16 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         return reward, np.full(num_nodes, reward, dtype=np.float32)
 
     def _summary(self, hierarchy: Hierarchy) -> dict[str, Any]:
-        work = float("nan")
-        if not hierarchy.failed:
-            work = float(np.exp(-self._solve_quality(hierarchy)))
         return {
             "end": hierarchy.end,
             "operator_complexity": hierarchy.operator_complexity,
-            "work_per_digit": work,
+            "work_per_digit": float("nan") if hierarchy.failed else self._solved(hierarchy),
         }
 
-    def _solve_quality(self, hierarchy: Hierarchy) -> float:
-        """Minus the logarithm of the work per digit of real solves; NaN if none are asked for."""
-        if isinstance(self.reward, PCGIterations):
-            return self._quality
-        if not self._solve:
-            return float("nan")
+    def _solved(self, hierarchy: Hierarchy) -> float:
+        """The work per digit of real solves; NaN if none are asked for."""
+        if self.reward.solves or not self._solve:
+            return self._work_per_digit
         assert self._cycle is not None
         with np.errstate(all="ignore"):
-            return self.starts.solves.quality(hierarchy, self._cycle, self._start.solve_vectors).value
+            return self.starts.solves.quality(hierarchy, self._cycle, self._start.solve_vectors).work_per_digit

@@ -66,6 +66,6 @@ class Starts:
         with np.errstate(all="ignore"):
             test_vectors = self.reward.test_vectors(problem.A, np.random.default_rng(seed))
             solve_vectors = test_vectors
-            if not isinstance(self.reward, PCGIterations):
+            if not self.reward.solves:
                 solve_vectors = self.solves.test_vectors(problem.A, np.random.default_rng(seed))
         return Start(problem, finest, test_vectors, solve_vectors)

@@ -2,81 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pyamg import MultilevelSolver
 
-from rllib_psparsity.amg.measurement import SolveMeasurement, measure_solve
-from rllib_psparsity.amg.portfolio import MAX_COARSE, PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.reporting.atomic import write_atomically
+from rllib_psparsity.evaluation.method import FAILED, PORTFOLIO_NAMES, Measurable
+from rllib_psparsity.evaluation.rows import COLUMNS, Row
 
 if TYPE_CHECKING:
     from rllib_psparsity.problems.problem import Problem
 
-Row = dict[str, Any]
-
-COLUMNS = {
-    "problem": "string",
-    "family": "string",
-    "unknowns": "int64",
-    "method": "string",
-    "work_per_digit": "float64",
-    "iterations": "int64",
-    "operator_complexity": "float64",
-    "cycle_complexity": "float64",
-    "setup_seconds": "float64",
-    "solve_seconds": "float64",
-    "converged": "bool",
-    "failure": "string",
-}
-"""Column -> Arrow type; one row a problem and method. After a failed set-up ``work_per_digit`` is infinite,
-``iterations`` null, complexities and ``solve_seconds`` NaN. ``failure`` is the reason, empty for a converged solve."""
-
-PORTFOLIO_NAMES = tuple(method.name for method in PORTFOLIO)
 BEST_OF_PORTFOLIO = "best of portfolio"
-
-
-@dataclass(frozen=True)
-class Method:
-    """A named way to set up a hierarchy for a problem.
-
-    `build` is all that is timed as set-up. A problem that `applies_to` refuses gets no row, so it is no failure.
-    """
-
-    name: str
-    build: Callable[[Problem], MultilevelSolver]
-    applies_to: Callable[[Problem], bool] = lambda problem: True
-
-    @classmethod
-    def classical(cls, method: ClassicalMethod) -> Method:
-        return cls(method.name, lambda problem: method.build(problem.A, problem.B), method.applies_to)
-
-
-def classical_methods() -> tuple[Method, ...]:
-    """PyAMG's default and the 27 of the portfolio."""
-    return tuple(Method.classical(method) for method in (PYAMG_DEFAULT, *PORTFOLIO))
 
 
 def compare(
     problems: Sequence[Problem],
-    methods: Sequence[Method],
+    methods: Sequence[Measurable],
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     repeats: int = 1,
 ) -> list[Row]:
     """One row (`COLUMNS`) for every method on every problem.
 
-    The right-hand side of a problem is the same for all methods. Times are medians of `repeats` rounds; in each round
-    the methods follow one another on a problem, so that a busy machine slows all of them alike. An exception of a
-    method is a failure in its row. `progress` is called with the number of rows done and to do.
+    The right-hand side of a problem is the same for all methods. Times are CPU seconds of this thread, which other
+    processes disturb less than they do a clock, and medians of `repeats` rounds; in each round the methods follow one
+    another on a problem, so that a busy machine slows all of them alike. An exception of a method is a failure in its
+    row. `progress` is called with the number of rows done and to do.
     """
     for kind, names in (("problem", [p.name for p in problems]), ("method", [m.name for m in methods])):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -86,64 +42,76 @@ def compare(
     total = sum(len(applicable) for _, applicable in cases)
     rows: list[Row] = []
     for problem, applicable in cases:
-        rounds: list[list[Row]] = [[] for _ in applicable]
-        for turn in range(repeats):
-            for index, method in enumerate(applicable):
-                rounds[index].append(_row(problem, method, seed))
-                if progress is not None and turn == repeats - 1:
-                    progress(len(rows) + index + 1, total)
-        for of_method in rounds:
-            medians = {key: float(np.median([row[key] for row in of_method])) for key in _TIMES}
-            rows.append(of_method[0] | medians)
+        rounds: list[Row] = []
+        for row in measure_rounds(problem, applicable, seed, repeats):
+            rounds.append(row)
+            in_last = len(rounds) - (repeats - 1) * len(applicable)
+            if progress is not None and in_last > 0:
+                progress(len(rows) + in_last, total)
+        rows += median_rows(rounds)
     return rows
+
+
+def measure_rounds(problem: Problem, methods: Sequence[Measurable], seed: int, repeats: int) -> Iterator[Row]:
+    """A row (``repeats`` is 1) for every method in every round, in the order in which they are measured."""
+    for _ in range(repeats):
+        for method in methods:
+            yield _row(problem, method, seed)
+
+
+def median_rows(rounds: Iterable[Row]) -> list[Row]:
+    """One row a method, problem and seed, in order of first appearance: the first, with medians of the times."""
+    held: dict[tuple, list[Row]] = {}
+    for row in rounds:
+        held.setdefault((row["problem"], row["seed"], row["method"]), []).append(row)
+    return [
+        same[0] | {key: float(np.median([row[key] for row in same])) for key in _TIMES} | {"repeats": len(same)}
+        for same in held.values()
+    ]
 
 
 _TIMES = ("setup_seconds", "solve_seconds")
 
 
-def _row(problem: Problem, method: Method, seed: int) -> Row:
-    problem = replace(problem, A=without_caches(problem.A))
-    solve: SolveMeasurement | None = None
-    failure = ""
-    setup_seconds = solve_seconds = math.nan
-    start = perf_counter()
+def _row(problem: Problem, method: Measurable, seed: int) -> Row:
     try:
-        ml = method.build(problem)
-        setup_seconds = perf_counter() - start
-        if len(ml.levels) == 1 and problem.num_unknowns > MAX_COARSE:
-            # It would converge in one iteration whose work no complexity counts.
-            raise RuntimeError(f"nothing of {problem.num_unknowns} unknowns was coarsened: a direct solver")
-        start = perf_counter()
-        solve = measure_solve(ml, seed)
-        solve_seconds = perf_counter() - start
+        measured = method.measure(problem, seed)
     except Exception as error:
-        setup_seconds = perf_counter() - start if math.isnan(setup_seconds) else setup_seconds
-        failure = f"{type(error).__name__}: {error}"
-    if solve is not None and not solve.converged:
-        failure = solve.reason
-    return {
+        measured = FAILED | {"failure": f"{type(error).__name__}: {error}"}
+    known = {
         "problem": problem.name,
         "family": problem.family,
         "unknowns": problem.num_unknowns,
+        "nonzeros": int(problem.A.nnz),
         "method": method.name,
-        "work_per_digit": solve.work_per_digit if solve else math.inf,
-        "iterations": solve.iterations if solve else None,
-        "operator_complexity": solve.operator_complexity if solve else math.nan,
-        "cycle_complexity": solve.cycle_complexity if solve else math.nan,
-        "setup_seconds": setup_seconds,
-        "solve_seconds": solve_seconds,
-        "converged": solve.converged if solve else False,
-        "failure": failure,
+        "seed": seed,
+        "repeats": 1,
     }
+    row = known | measured
+    return {name: row[name] for name in COLUMNS}
 
 
-def virtual_best(rows: Iterable[Row], among: Sequence[str] = PORTFOLIO_NAMES) -> dict[str, Row]:
-    """Problem name -> the row of least work per digit there: the best of the portfolio in hindsight."""
+def work_per_digit(row: Row) -> float:
+    """The figure of a row; infinite for a failure."""
+    return row["work_per_digit"]
+
+
+def total_seconds(row: Row) -> float:
+    """Set-up and solve; NaN after a failed set-up."""
+    return row["setup_seconds"] + row["solve_seconds"]
+
+
+def virtual_best(
+    rows: Iterable[Row],
+    among: Sequence[str] = PORTFOLIO_NAMES,
+    figure: Callable[[Row], float] = work_per_digit,
+) -> dict[str, Row]:
+    """Problem name -> the row of least `figure` there: the best of the portfolio in hindsight. Rows of one seed."""
     best: dict[str, Row] = {}
     for row in rows:
         if row["method"] in among and row["converged"]:
             held = best.get(row["problem"])
-            if held is None or row["work_per_digit"] < held["work_per_digit"]:
+            if held is None or figure(row) < figure(held):
                 best[row["problem"]] = row
     return best
 
@@ -244,17 +212,3 @@ def geometric_mean(values: Iterable[float]) -> float:
     """exp of the mean log of positive `values`; NaN if there are none."""
     logs = [math.log(value) for value in values]
     return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
-
-
-def write_rows(path: Path, rows: Sequence[Row], metadata: Mapping[str, object]) -> None:
-    """Write rows (`COLUMNS`) to a Parquet file, whole or not at all.
-
-    `metadata` (seed, commit, command, ...) goes to the schema's metadata, each value as JSON under its own key.
-    """
-    import pyarrow as pa  # not needed by those who only solve and compare
-    import pyarrow.parquet as pq
-
-    fields = [(name, pa.type_for_alias(alias)) for name, alias in COLUMNS.items()]
-    schema = pa.schema(fields, metadata={key: json.dumps(value) for key, value in metadata.items()})
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    write_atomically(Path(path), lambda temporary: pq.write_table(table, temporary))

@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
-from rllib_psparsity.evaluation.comparison import ArmSummary, Row, summarise
+from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
+from rllib_psparsity.evaluation.comparison import ArmSummary, summarise
+from rllib_psparsity.evaluation.rows import Row
 
-PRIOR_ALONE = "prior alone"
-UNTRAINED_NETWORK = "untrained network"
-TRAINED_POLICY = "trained policy"
 ARMS = (PRIOR_ALONE, UNTRAINED_NETWORK, TRAINED_POLICY, PYAMG_DEFAULT.name)
 """The arms that every evaluation of a policy shows; only the difference to the first two is the training's merit."""
 

@@ -174,9 +174,31 @@ class TopKRows(Actions):
         return drawn, torch.stack(odds[::-1], dim=1), entropy
 
 
-def make_actions(config: PolicyConfig, output: PolicyOutput, decisions: DecisionBatch) -> Actions:
-    """The distribution that the configuration's `action` names."""
-    return (TopKRows if config.action == "top_k" else EdgeDecisions)(output, decisions)
+class OneSoftmaxRows(TopKRows):
+    """The predecessor's error: rows drawn as in `TopKRows`, their probability taken from another distribution.
+
+    A row's log-probability is the sum of those of its picks in one softmax over all edges of the graph. Its gradient
+    does not vanish in the mean, so that a run drifts towards whatever is drawn, whether it is good or not: entropy
+    collapses. No learner but REINFORCE can use it, since the ratio to the probability of the draw means nothing.
+    """
+
+    def _units(self) -> tuple[Tensor, Tensor]:
+        picks = self.decisions.row_picks
+        _, entropy = super()._units()
+        assert picks is not None  # or `_units` had refused
+        edge_graph = self.graphs.edge_graph
+        log_all, _ = segment_softmax(self.logits, edge_graph, self.graphs.num_graphs)
+        log_p = torch.cat([self.logits - log_all[edge_graph], self.logits.new_zeros(1)])  # -1 is the padding
+        return log_p[picks].sum(1), entropy
+
+
+def make_actions(
+    config: PolicyConfig, output: PolicyOutput, decisions: DecisionBatch, one_softmax: bool = False
+) -> Actions:
+    """The distribution that the configuration's `action` names; with `one_softmax` that of `OneSoftmaxRows`."""
+    if config.action == "top_k":
+        return (OneSoftmaxRows if one_softmax else TopKRows)(output, decisions)
+    return EdgeDecisions(output, decisions)
 
 
 def _binary_entropy(logits: Tensor) -> Tensor:

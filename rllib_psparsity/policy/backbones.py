@@ -1,4 +1,4 @@
-"""Graph encoders by name: the project's own, and four from torch_geometric."""
+"""Graph encoders by name: the project's own, four from torch_geometric, and those that other packages register."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rllib_psparsity.errors import InputError
+from rllib_psparsity.config.schema import BACKBONE_NAMES
+from rllib_psparsity.extensions import load_extension, require
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.sparse import SparseEncoder, node_inputs, symmetric_strength
 
-BACKBONES = ("sparse", "gat", "gcn", "sage", "gin")
 
-
-class MessageEncoder(nn.Module):
+class MessageEncoder(Encoder):
     """Residual layers of one torch_geometric convolution: ``h <- h + relu(conv(layer norm of h))``.
 
     - gat: GATv2, attention sees the edge features (Brody, Alon and Yahav 2022);
@@ -63,13 +63,15 @@ def _convolution(name: str, edge_dim: int, width: int) -> nn.Module:
     return GINConv(nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)))
 
 
-def make_encoder(name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> SparseEncoder | MessageEncoder:
+def make_encoder(name: str, node_dim: int, edge_dim: int, width: int, layers: int) -> Encoder:
     """The encoder `name`: ``encoder(encoder.prepare(batch))`` is the (N, width) embedding of a `GraphBatch`.
 
-    Raises `InputError` for another name.
+    Raises `InputError` for a name that is neither built in nor registered, and for one that is no `Encoder`.
     """
-    if name not in BACKBONES:
-        raise InputError(f"backbone {name!r} is not one of {', '.join(BACKBONES)}; choose one of these")
     if name == "sparse":
         return SparseEncoder(node_dim, edge_dim, width, layers)
-    return MessageEncoder(name, node_dim, edge_dim, width, layers)
+    if name in BACKBONE_NAMES:
+        return MessageEncoder(name, node_dim, edge_dim, width, layers)
+    encoder = load_extension("backbones", name, BACKBONE_NAMES)(node_dim, edge_dim, width, layers)
+    require(isinstance(encoder, Encoder), "backbones", name, f"makes a {type(encoder).__name__}, not an Encoder")
+    return encoder

@@ -1,8 +1,8 @@
 """From logits to decisions: sampling, mode, and the log-probabilities of what was chosen. Without torch.
 
 The probability of a decision is that of its recipe times that of many small units given the recipe: one
-per edge, or one per row for the action `top_k`; `policy.actions` has the same distributions with gradients. Edges are
-not drawn independently, though: see `policy.coherent_noise`.
+per edge, or one per row for the action `top_k`; `policy.actions` has the same distributions with gradients. Edges and
+rows are not drawn independently, though: see `policy.coherent_noise` and `policy.coherent_rows`.
 
 Each graph draws from a generator of its own, so its draw does not depend on the graphs beside it.
 """
@@ -18,6 +18,7 @@ from rllib_psparsity.amg.decision import Decision
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.coherent_noise import coherent_uniform
+from rllib_psparsity.policy.coherent_rows import coherent_rows
 from rllib_psparsity.policy.inference import Logits
 from rllib_psparsity.policy.row_kernels import row_adjacency, writable
 
@@ -73,7 +74,11 @@ def _choose(
     decisions = []
     for graph, of_graph, r, rng in zip(logits.graphs, edge_logits, recipe.tolist(), rngs, strict=True):
         if config.action == "top_k":
-            picks = _top_k(graph, of_graph, config.k, rng)
+            picks = (
+                _largest(graph, of_graph, config.k)
+                if rng is None
+                else coherent_rows(graph, of_graph, config.k, config.coherence, rng)
+            )
             strong = np.zeros(graph.num_edges, dtype=bool)
             strong[picks[picks >= 0]] = True
             decisions.append(Decision(strong, r, picks))
@@ -84,17 +89,11 @@ def _choose(
     return Choice(logits.graphs, decisions, logits.recipe_logits, edge_logits)
 
 
-def _top_k(graph: LevelGraph, logits: np.ndarray, k: int, rng: np.random.Generator | None) -> np.ndarray:
-    """(N, k) int32: the k largest edges of every row, in that order; with `rng` of logit plus Gumbel noise.
-
-    The latter is a draw without replacement (Plackett-Luce; Kool, van Hoof and Welling 2019).
-    """
+def _largest(graph: LevelGraph, logits: np.ndarray, k: int) -> np.ndarray:
+    """(N, k) int32: the k largest edges of every row, in that order."""
     row_start, _, edge = row_adjacency(writable(graph.edge_index, np.int32), graph.num_nodes)
-    key = logits[edge].astype(np.float64)
-    if rng is not None:
-        key += rng.gumbel(size=len(edge))
     row = np.repeat(np.arange(graph.num_nodes), np.diff(row_start))
-    order = np.lexsort((-key, row))  # stable: equal keys stay in the order of edges
+    order = np.lexsort((-logits[edge], row))  # stable: equal ones stay in the order of edges
     rank = np.arange(len(order)) - row_start[row]
     kept = rank < k
     picks = np.full((graph.num_nodes, k), -1, dtype=np.int32)

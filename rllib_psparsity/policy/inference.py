@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from rllib_psparsity.amg.recipe import MEASURES, parse_menu
-from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.config.schema import BACKBONE_NAMES, PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.policy import row_kernels
@@ -137,7 +137,8 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _require_torch(config: PolicyConfig) -> None:
-    for module in ("torch", "torch_geometric"):
+    # A registered backbone says itself what it needs beyond torch: it is imported with the configuration.
+    for module in ("torch", "torch_geometric") if config.backbone in BACKBONE_NAMES else ("torch",):
         if find_spec(module) is None:
             raise InputError(
                 f"a policy with the backbone {config.backbone} needs {module}, which is not installed; run "

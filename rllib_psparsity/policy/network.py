@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
-from rllib_psparsity.policy.backbones import MessageEncoder, make_encoder
+from rllib_psparsity.policy.backbones import make_encoder
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.edge_head import ClassicalPrior, EdgeHead
+from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.inference import NEGATIVE
-from rllib_psparsity.policy.sparse import SparseEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SparsifierPolicy(nn.Module):
         self.menu = parse_menu(config.recipes)
         node_dim, edge_dim, width, recipes = len(NODE_FEATURES), len(EDGE_FEATURES), config.width, len(self.menu)
 
-        def encoder() -> SparseEncoder | MessageEncoder:
+        def encoder() -> Encoder:
             return make_encoder(config.backbone, node_dim, edge_dim, width, config.layers)
 
         self.encoder = encoder()
@@ -140,3 +140,10 @@ def _shrunk(layer: nn.Linear) -> nn.Linear:
         for parameter in layer.parameters():
             parameter *= 0.1
     return layer
+
+
+def untrained_network(config: PolicyConfig, seed: int) -> SparsifierPolicy:
+    """The network with the weights that a training with this seed starts from; torch's generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SparsifierPolicy(config).eval()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from rllib_psparsity.policy.backward_kernels import mixing_layer_backward
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.operators import LOG_SYMMETRIC, NUM_OPERATORS, operator_values
 from rllib_psparsity.policy.parts import in_parts
 from rllib_psparsity.policy.row_kernels import mixing_layer
@@ -103,7 +104,7 @@ class _Mixing(torch.autograd.Function):
         return d_h, of_weight, masked.sum(0), None
 
 
-class SparseEncoder(nn.Module):
+class SparseEncoder(Encoder):
     """Layers ``h <- h + relu(W [h, S_1 h, ..., S_R h] + b)`` with R = 3 operators, then a layer norm.
 
     The operators have norm 1 at most, so that h stays O(1) without a norm in every layer, which would cost as much

@@ -1,4 +1,4 @@
-"""Inference by torch, for the backbones from torch_geometric, on whatever device the network is."""
+"""Inference by torch, for every backbone but the project's own, on whatever device the network is."""
 
 from __future__ import annotations
 

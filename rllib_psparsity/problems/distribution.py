@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.problems.families import FAMILIES, Family
+from rllib_psparsity.problems.families import Family, family_names, find_family
 from rllib_psparsity.problems.files import load_matrix, matrix_files
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import Range, checked_ranges, checked_size, draw, draw_size, nearest
@@ -43,7 +43,7 @@ class ProblemDistribution:
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._seed = seed
         self._training_problems = config.training_problems
-        self._members = [_member(family) for family in config.families]
+        self._members = [family_member(family) for family in config.families]
         weights = np.array([family.weight for family in config.families])
         self._bounds = np.cumsum(weights / weights.sum())[:-1]
 
@@ -69,7 +69,7 @@ class ProblemDistribution:
 
 
 @dataclass(frozen=True, slots=True)
-class _FamilyMember:
+class FamilyMember:
     """A family with the ranges its numbers are drawn from."""
 
     family: Family
@@ -84,7 +84,7 @@ class _FamilyMember:
 
 
 @dataclass(frozen=True, slots=True)
-class _FileMember:
+class FileMember:
     """Matrices from files, each as likely as the others."""
 
     problems: tuple[Problem, ...]
@@ -93,15 +93,16 @@ class _FileMember:
         return self.problems[int(rng.integers(len(self.problems)))]
 
 
-def _member(config: FamilyConfig) -> _FamilyMember | _FileMember:
+def family_member(config: FamilyConfig) -> FamilyMember | FileMember:
+    """What draws the problems of one entry of a mix; raises as `ProblemDistribution`."""
     if config.family.startswith(FILE_PREFIX):
         files = matrix_files(config.family.removeprefix(FILE_PREFIX))
-        return _FileMember(tuple(load_matrix(file) for file in files))
-    family = FAMILIES.get(config.family)
+        return FileMember(tuple(load_matrix(file) for file in files))
+    family = find_family(config.family)
     if family is None:
         raise InputError(
             f"there is no problem family {config.family!r}, expected a family or {FILE_PREFIX}PATH; "
-            f"{nearest(config.family, FAMILIES)}"
+            f"{nearest(config.family, family_names())}"
         )
     size = checked_size(family.name, config.size)
-    return _FamilyMember(family, size, checked_ranges(family, config.parameters))
+    return FamilyMember(family, size, checked_ranges(family, config.parameters))

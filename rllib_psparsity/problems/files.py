@@ -32,6 +32,12 @@ def load_matrix(path: str | Path) -> Problem:
         No such file, another suffix, a damaged file, or a matrix that `check_matrix` refuses.
     """
     path = Path(path)
+    A, B = check_matrix(read_matrix(path), where=str(path))
+    return Problem(A, B, path.name, "file", {})
+
+
+def read_matrix(path: Path) -> Any:
+    """The matrix of a file as it stands there; `InputError` as `load_matrix`, but for `check_matrix`."""
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise InputError(
@@ -43,7 +49,7 @@ def load_matrix(path: str | Path) -> Problem:
         raise InputError(f"{path} is {kind}, expected a matrix file; check the path")
     file_format, read = _READERS[suffix]
     try:
-        matrix = read(path)
+        return read(path)
     except (
         ValueError,
         KeyError,
@@ -58,8 +64,6 @@ def load_matrix(path: str | Path) -> Problem:
         raise InputError(
             f"{path} cannot be read as {file_format} ({reason}), expected a complete file; write it again"
         ) from error
-    A, B = check_matrix(matrix, where=str(path))
-    return Problem(A, B, path.name, "file", {})
 
 
 def matrix_files(path: str | Path) -> tuple[Path, ...]:

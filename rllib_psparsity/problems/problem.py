@@ -19,7 +19,7 @@ class Problem:
         block of zeros in a bsr_array. Shared between callers, so never changed in place.
     B : (num_unknowns, K_b) float64, near-nullspace candidates, one a column
     name : str, unique within a distribution, for tables
-    family : str, a name in `families.FAMILIES`, or "file"
+    family : str, the name of a `Family`, or "file"
     parameters : dict of plain numbers that were drawn, with "size"
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rllib_psparsity.problems.families import MIN_SIZE, Family, Parameter
 Range = tuple[float, float]
 
 
-def nearest(name: str, known: Mapping[str, object]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
     """The known name most like this one, and all of them where none is alike; for error sentences."""
     alike = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f"did you mean {alike[0]!r}?" if alike else f"use one of {', '.join(sorted(known))}"

@@ -118,6 +118,11 @@ def facts(rows: Sequence[MetricsRow], config: dict[str, Any]) -> list[str]:
         f"work per digit: {course('work_per_digit_mean')}; operator complexity: {course('operator_complexity_mean')}",
         f"failed set-ups: {failed} of {rows[-1]['episodes']} episodes",
     ]
+    for name, label in (("dropped_episodes", "dropped episodes"), ("skipped_updates", "skipped updates")):
+        lost = sum(row[name] for row in rows if not math.isnan(row[name]))
+        if lost:
+            first = next(row["iteration"] for row in rows if row[name] > 0)
+            lines.append(f"{label}: {lost:.0f}, the first in iteration {first}")
     if config.get("problems", {}).get("curriculum", {}).get("enabled"):
         lines.append("the curriculum is on: problems grow harder, so the first and the last reward are not of a kind")
     return lines

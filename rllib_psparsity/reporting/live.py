@@ -16,6 +16,8 @@ from rich.text import Text
 logger = logging.getLogger(__name__)
 
 DIAGNOSTICS_EVERY = 10
+LOSSES = {"dropped_episodes": "dropped episodes", "skipped_updates": "skipped updates"}
+"""Columns, and their labels, that are shown once they are not zero: the sum of the rows shown so far."""
 
 
 class LiveTable:
@@ -40,6 +42,7 @@ class LiveTable:
         self._console = console or Console()
         self._live: Live | None = None
         self._first: dict[str, Any] | None = None
+        self._losses = dict.fromkeys(LOSSES, 0.0)
         self._broken = False
 
     def __enter__(self) -> LiveTable:
@@ -54,6 +57,10 @@ class LiveTable:
     def update(self, row: Mapping[str, Any]) -> None:
         """Show the metrics row of the iteration that has just ended."""
         self._guarded(self._draw, dict(row))
+
+    def say(self, sentence: str) -> None:
+        """Print a line above the table."""
+        self._guarded(self._print, sentence)
 
     def _guarded(self, draw, *arguments) -> None:
         if self._broken:
@@ -72,6 +79,8 @@ class LiveTable:
 
     def _draw(self, row: dict[str, Any]) -> None:
         self._first = self._first or row
+        for name in LOSSES:
+            self._losses[name] += 0.0 if math.isnan(row[name]) else row[name]
         if self._live is not None:
             self._live.update(self._table(row), refresh=True)
         else:
@@ -96,6 +105,7 @@ class LiveTable:
                 f"softmax entropy {row['entropy_softmax_over_edges']:.2f}",
                 f"explained variance {row['explained_variance']:.2f}",
                 f"failed set-ups {row['failed_setups']}",
+                *(f"{label} {total:.0f}" for label, total in self._lost()),
                 f"ETA {self._remaining(row)}",
             )
         )
@@ -119,6 +129,8 @@ class LiveTable:
             ("failed set-ups", "failed_setups", "d", ""),
         ):
             table.add_row(label, format(first[name], style), format(row[name], style), Text(note, style="dim"))
+        for label, total in self._lost():
+            table.add_row(label, "", f"{total:.0f}", Text("since iteration " + str(first["iteration"]), style="dim"))
         heading = Table.grid(padding=(0, 2, 0, 0))
         heading.add_row(
             f"iteration {row['iteration']} of {self._total}",
@@ -126,6 +138,9 @@ class LiveTable:
             f"ETA {self._remaining(row)}",
         )
         return Group(heading, table)
+
+    def _lost(self) -> list[tuple[str, float]]:
+        return [(label, self._losses[name]) for name, label in LOSSES.items() if self._losses[name]]
 
     def _ratios(self, row: dict[str, Any]) -> list[str]:
         return [

@@ -37,7 +37,7 @@ class Metric:
 METRICS: tuple[Metric, ...] = (
     Metric("iteration", "count", "number of the update, from 1, without gaps", is_integer=True),
     Metric("env_steps", "levels", "levels decided since the training began", is_integer=True),
-    Metric("episodes", "hierarchies", "hierarchies built since the training began", is_integer=True),
+    Metric("episodes", "hierarchies", "hierarchies learned from since the training began", is_integer=True),
     Metric("seconds", "s", "wall-clock time since the training began, pauses before a resume left out"),
     Metric("episodes_per_second", "1/s", "hierarchies built in this iteration per second of it", "higher"),
     Metric(
@@ -77,11 +77,20 @@ METRICS: tuple[Metric, ...] = (
     Metric("learning_rate", "1", "learning rate of Adam"),
     Metric("entropy_coefficient", "1", "weight of the edge entropy in the objective"),
     Metric("temperature", "1", "softmax temperature in sampling and in the log-probabilities"),
+    Metric(
+        "dropped_episodes",
+        "hierarchies",
+        "episodes left out of this iteration, since their environment hung, raised or paid what is not finite",
+        "lower",
+    ),
+    Metric(
+        "skipped_updates", "count", "updates of this iteration skipped, since their gradient was not finite", "lower"
+    ),
 )
 """The metrics reference, in the order of the columns."""
 
-ADDED = ("seconds_sampling", "seconds_learning")
-"""Columns that files of the first versions lack; they read as NaN."""
+ADDED = ("seconds_sampling", "seconds_learning", "dropped_episodes", "skipped_updates")
+"""Columns that files of earlier versions lack; they read as NaN."""
 
 SCHEMA = pa.schema([(m.name, pa.int64() if m.is_integer else pa.float64()) for m in METRICS])
 

@@ -30,7 +30,7 @@ def training_figure(rows: Sequence[Mapping[str, Any]], grad_clip: float | None =
         raise InputError("there are no metrics rows to draw; let the training finish at least one iteration")
     x = np.array([row["iteration"] for row in rows])
     column = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-    figure = _figure(13.5, 12.5)
+    figure = new_figure(13.5, 12.5)
     axes = iter(figure.subplots(4, 3).ravel())
 
     def curves(title: str, unit: str, **lines: str) -> Axes:
@@ -112,7 +112,7 @@ def edges_figure(
 
     Strong edges are lines, weak ones faint grey.
     """
-    figure = _figure(14, 5.2)
+    figure = new_figure(14, 5.2)
     before, after, curve = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
     for ax, label, strong in ((before, labels[0], strong_before), (after, labels[1], strong_after)):
         _draw_edges(ax, edge_index, coordinates, np.asarray(strong, bool))
@@ -136,7 +136,7 @@ def _draw_edges(ax: Axes, edge_index: np.ndarray, coordinates: np.ndarray, stron
     ax.set_axis_off()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure of its own canvas: nothing of pyplot's global state."""
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     FigureCanvasAgg(figure)

@@ -22,8 +22,9 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_psparsity.config.schema import Config
+from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.problems.curriculum import Curriculum
-from rllib_psparsity.training.env_runner import SparsifyEnvRunner
+from rllib_psparsity.training.env_runner import DroppedEpisode, SparsifyEnvRunner
 from rllib_psparsity.training.env_runner_group import own_env_runner_group
 from rllib_psparsity.training.moving_baseline import MovingBaseline
 from rllib_psparsity.training.record import EPISODES, episode_figures
@@ -33,6 +34,14 @@ from rllib_psparsity.training.sampling import Sampling, forget
 from rllib_psparsity.training.schedules import ITERATION
 
 RUN_STATE = "run_state"
+RUN_STATE_ENTRIES = (
+    "episodes_started",
+    "updates",
+    "sampling_weights",
+    "curriculum",
+    "reward_normaliser",
+    "baseline",
+)
 RESTORE_SECONDS = 60.0
 """How long a restore waits for the env runners to take their weights over."""
 
@@ -46,6 +55,7 @@ class SparsifyPPO(PPO):
     Attributes
     ----------
     last_update : number of the update after which nothing is sampled ahead; `training.iterations` at first
+    dropped : the last iteration's episodes that were not learned from
     """
 
     @classmethod
@@ -62,6 +72,7 @@ class SparsifyPPO(PPO):
         self.episodes_started = 0
         self.updates = 0
         self.last_update = run.training.iterations
+        self.dropped: list[DroppedEpisode] = []
         self._sampling: Sampling | None = None
         self.curriculum = Curriculum(run.problems.curriculum)
         self.reward_normaliser = RewardNormaliser() if run.reward.normalise else None
@@ -80,12 +91,18 @@ class SparsifyPPO(PPO):
             sampling, self._sampling = self._sampling or self._next_sampling(), None
             sampled = sampling.finish(lambda: self.restore_env_runners(group))
             self.metrics.aggregate(sampled.metrics, key=ENV_RUNNER_RESULTS)
-        episodes = sampled.episodes
+        episodes, self.dropped = sampled.episodes, sampled.dropped
+        if self.dropped and len(episodes) < max(1, run.learner.count):
+            raise RunStopped(
+                f"{len(self.dropped)} episodes of iteration {self.updates + 1} were dropped, the first one because: "
+                f"{self.dropped[0].reason}; what is left cannot be learned from"
+            )
         figures = episode_figures(episodes) | {
             "difficulty": self.curriculum.difficulty,
             "seconds_sampling": sampled.seconds,
+            "dropped_episodes": float(len(self.dropped)),
         }
-        self.episodes_started += len(episodes)
+        self.episodes_started += len(episodes) + len(self.dropped)
         self.updates += 1
         self.curriculum.update(figures["reward_mean"])
         if run.training.overlap:
@@ -113,6 +130,7 @@ class SparsifyPPO(PPO):
             range(first, first + run.training.episodes_per_iteration),
             run.env_runners.episodes_per_chunk,
             self.curriculum.difficulty,
+            run.faults.episode_timeout,
         )
 
     def _sync_runners(self) -> None:
@@ -161,6 +179,12 @@ class SparsifyPPO(PPO):
         super().set_state(state)
         if RUN_STATE in state:
             run_state = state[RUN_STATE]
+            missing = [name for name in RUN_STATE_ENTRIES if name not in run_state]
+            if missing:
+                raise InputError(
+                    f"the checkpoint lacks {', '.join(missing)}, since an earlier version of rllib_psparsity wrote it; "
+                    "resume it with that version, or start over with psparsity train"
+                )
             self.episodes_started, self.updates = run_state["episodes_started"], run_state["updates"]
             self._restored_weights = run_state["sampling_weights"]
             self.curriculum.set_state(run_state["curriculum"])

@@ -19,7 +19,9 @@ UNBOUNDED = 10**9
 """Of RLlib's own batch size and limit of requests, which play no part: an iteration is a number of episodes, and
 `training.sampling` says who gets how many."""
 RESTORE_TIMEOUT_SECONDS = 20.0
-"""How long an iteration waits for a lost runner to answer again."""
+"""How long an iteration waits for a lost runner to take its weights over."""
+PROBE_SECONDS = 1.0
+"""How long the driver waits for a sign of life of the runners that are lost."""
 
 RESTART_SECONDS = 1.0
 """How long a runner that raised an error stays before its process ends; RLlib would have it stay for a minute."""
@@ -49,8 +51,9 @@ class SparsifyPPOConfig(PPOConfig):
         self._dont_auto_sync_env_runner_states = True
         # RLlib would wait half an hour for a runner that comes back, and the other runners with it.
         self.env_runner_restore_timeout_s = RESTORE_TIMEOUT_SECONDS
+        # Nor is it to be waited for until it has come back: it is asked again soon.
+        self.env_runner_health_probe_timeout_s = PROBE_SECONDS
         self.delay_between_env_runner_restarts_s = RESTART_SECONDS
-        self.torch_skip_nan_gradients = True
         self.apply_run(self.run_config)
 
     def apply_run(self, run: Config) -> SparsifyPPOConfig:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,10 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
     inference, so that a run gives the same episodes whoever samples the chunks, and after a resume. RLlib's own loop
     would need environments that run on after a sample, and would drop their unfinished episodes.
 
+    Attributes
+    ----------
+    dropped : the episodes that the last `sample` left out
+
     Nothing here needs torch, nor does this module import it: it would be a third of a runner's memory.
     """
 
@@ -75,6 +81,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self._module_to_env = self.config.build_module_to_env_connector(env=self.env, spaces=self.spaces)
         self.make_module()
         self._weights_seq_no = self._untrimmed = 0
+        self.dropped: list[DroppedEpisode] = []
         self._done_episodes_for_metrics: list[SingleAgentEpisode] = []
         self._ongoing_episodes_for_metrics: dict[str, list[SingleAgentEpisode]] = {}
 
@@ -91,34 +98,42 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
     def sample(
         self, *, indices: Sequence[int], difficulty: float = 1.0, explore: bool = True, **kwargs: Any
     ) -> list[SingleAgentEpisode]:
-        """Run one whole episode per index, all together; returns them in the order of the indices."""
+        """Run one whole episode per index, all together; returns them in the order of the indices.
+
+        An episode whose environment raises, or pays what is not finite, is left out and noted in `dropped`. The others
+        are what they would have been beside it.
+        """
         seed, rollouts = self.config.run_config.seed, self.config.run_config.training.rollouts_per_problem
         envs = self.env.take(len(indices))
         rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SAMPLING, i))) for i in indices]
-        episodes = []
-        for env, index in zip(envs, indices, strict=True):
+        episodes = [SingleAgentEpisode(id_=str(index)) for index in indices]
+        self.dropped = []
+        for env, index, episode in zip(envs, indices, episodes, strict=True):
             # Work per digit is measured in one rollout of every problem, where the reward is another.
             options = {"index": index // rollouts, "difficulty": difficulty, "solve": index % rollouts == 0}
-            graph, info = env.reset(options=options)
-            episode = SingleAgentEpisode(id_=str(index))
-            episode.add_env_reset(observation=graph, infos=info)
-            episodes.append(episode)
-        running = list(range(len(indices)))
+            with self._dropping(index):
+                graph, info = env.reset(options=options)
+                episode.add_env_reset(observation=graph, infos=info)
+        running = self._all_but_dropped(range(len(indices)), indices)
         while running:
             outputs = self._infer([episodes[k] for k in running], [rngs[k] for k in running], explore)
             actions = outputs.pop("actions")
             for position, k in enumerate(running):
-                graph, reward, terminated, truncated, info = envs[k].step(actions[position])
-                episodes[k].add_env_step(
-                    observation=graph,
-                    action=actions[position],
-                    reward=reward,
-                    infos=info,
-                    terminated=terminated,
-                    truncated=truncated,
-                    extra_model_outputs={name: column[position] for name, column in outputs.items()},
-                )
-            running = [k for k in running if not episodes[k].is_done]
+                with self._dropping(indices[k]):
+                    graph, reward, terminated, truncated, info = envs[k].step(actions[position])
+                    if not (np.isfinite(reward) and np.isfinite(info["credit"]).all()):
+                        raise FloatingPointError(f"the reward {reward} or its share of a node is not finite")
+                    episodes[k].add_env_step(
+                        observation=graph,
+                        action=actions[position],
+                        reward=reward,
+                        infos=info,
+                        terminated=terminated,
+                        truncated=truncated,
+                        extra_model_outputs={name: column[position] for name, column in outputs.items()},
+                    )
+            running = [k for k in self._all_but_dropped(running, indices) if not episodes[k].is_done]
+        episodes = [episodes[k] for k in self._all_but_dropped(range(len(indices)), indices)]
         self._untrimmed += sum(graph.num_nodes for episode in episodes for graph in episode.get_observations())
         if self._untrimmed >= NODES_PER_TRIM:
             self._untrimmed = 0
@@ -136,12 +151,39 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
         self.module.set_state(weights)
         self._weights_seq_no = 0
 
+    @contextmanager
+    def _dropping(self, index: int) -> Iterator[None]:
+        """Drops the episode whose environment raises. Bad input is for the user, and is raised."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            self.dropped.append(DroppedEpisode(index, _in_a_line(error)))
+
+    def _all_but_dropped(self, positions: Iterable[int], indices: Sequence[int]) -> list[int]:
+        dropped = {episode.index for episode in self.dropped}
+        return [k for k in positions if indices[k] not in dropped]
+
     def _infer(self, episodes: list[Any], rngs: list[np.random.Generator], explore: bool) -> dict[str, Any]:
         shared = {RNGS: rngs}
         common: dict[str, Any] = {"rl_module": self.module, "explore": explore, "shared_data": shared}
         batch = self._env_to_module(batch={}, episodes=episodes, metrics=self.metrics, **common)
         forward = self.module.forward_exploration if explore else self.module.forward_inference
         return self._module_to_env(batch=forward(batch), episodes=episodes, metrics=self.metrics, **common)
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedEpisode:
+    """Lifetime number of an episode that is not learned from, and why, in a line."""
+
+    index: int
+    reason: str
+
+
+def _in_a_line(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {' '.join(str(error).split())} ({Path(place.filename).name}:{place.lineno})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +197,7 @@ class Chunk:
     episodes: list[SingleAgentEpisode]
     metrics: dict[str, Any]
     seconds: float
+    dropped: list[DroppedEpisode] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -166,10 +209,10 @@ def sample_chunk(runner: Any, number: int, indices: Sequence[int], difficulty: f
     start = time.perf_counter()
     try:
         episodes = runner.sample(indices=indices, difficulty=difficulty)
-        return Chunk(number, episodes, runner.get_metrics(), time.perf_counter() - start)
+        return Chunk(number, episodes, runner.get_metrics(), time.perf_counter() - start, runner.dropped)
     except WeightsMissing:
         raise
     except InputError as error:
-        return Chunk(number, [], {}, 0.0, error)
+        return Chunk(number, [], {}, 0.0, error=error)
     except Exception:
-        return Chunk(number, [], {}, 0.0, RuntimeError(f"an env runner failed\n{traceback.format_exc()}"))
+        return Chunk(number, [], {}, 0.0, error=RuntimeError(f"an env runner failed\n{traceback.format_exc()}"))

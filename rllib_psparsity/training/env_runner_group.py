@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ray
 from ray.rllib.algorithms import algorithm
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
@@ -29,6 +30,14 @@ class SparsifyEnvRunnerGroup(EnvRunnerGroup):
         # RLlib has no setting for an actor's environment; a restarted actor has that of the first one.
         self._remote_args["runtime_env"] = {"env_vars": {NO_TORCH: "1"}}
         super()._setup(**kwargs)
+
+    def start_anew(self, worker_id: int) -> None:
+        """End the process of a runner that does not answer any more; Ray starts another one in its place.
+
+        It counts as lost, with all that it was asked for, until `Algorithm.restore_env_runners` finds it alive.
+        """
+        ray.kill(self._worker_manager.actors()[worker_id], no_restart=False)
+        self._worker_manager.set_actor_state(worker_id, healthy=False)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -28,6 +29,9 @@ class SparsifyLearner(PPOTorchLearner):
     RLlib slices and shuffles the object column of `Step`s, so a minibatch size counts whole graphs; here each slice
     becomes one disjoint union. Figures are means over an iteration's updates, logged once. The state holds the entropy
     coefficient, which may move with every update.
+
+    An update whose gradient is not finite is skipped and counted, and the optimizer does not hear of it: RLlib's own
+    `torch_skip_nan_gradients` lets such a gradient through. Learners share gradients, so all of them skip it.
     """
 
     def build(self) -> None:
@@ -41,6 +45,7 @@ class SparsifyLearner(PPOTorchLearner):
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().before_gradient_based_update(timesteps=timesteps)
         self._figures: dict[str, list[float]] = defaultdict(list)
+        self._skipped = 0
         self._iteration = int(timesteps[ITERATION])
         # The one that the episodes were sampled at.
         self._set_temperature(self._iteration - 1 - self._run.training.overlap)
@@ -77,13 +82,24 @@ class SparsifyLearner(PPOTorchLearner):
         for part, parameters in self._network.parameter_groups().items():
             figures[f"grad_norm_{part}"] = _root_sum([norm_of[id(p)] for p in parameters if id(p) in norm_of])
         clip = self._run.training.grad_clip
-        self._note(figures | {"clipped_share": float(clip is not None and total > clip)})
+        figures["clipped_share"] = float(clip is not None and total > clip)
+        self._skip = not math.isfinite(total)
+        if self._skip:
+            self._skipped += 1
+            self._note(dict.fromkeys(figures, math.nan))
+            return gradients_dict
+        self._note(figures)
         return super().postprocess_gradients(gradients_dict)
+
+    def apply_gradients(self, gradients_dict: Any) -> None:
+        if not self._skip:
+            super().apply_gradients(gradients_dict)
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         super().after_gradient_based_update(timesteps=timesteps)
-        means = {name: float(np.mean(values)) for name, values in self._figures.items()}
-        means["updates"] = float(len(self._figures["grad_norm"]))
+        means = {name: _finite_mean(values) for name, values in self._figures.items()}
+        means["updates"] = float(len(self._figures["grad_norm"]) - self._skipped)
+        means["skipped_updates"] = float(self._skipped)
         means["learning_rate"] = self._rate
         means["temperature"] = float(self._network.temperature)
         self.metrics.log_dict(means, key=DEFAULT_MODULE_ID, window=1)
@@ -115,6 +131,11 @@ class SparsifyLearner(PPOTorchLearner):
     def _note(self, figures: dict[str, float]) -> None:
         for name, value in figures.items():
             self._figures[name].append(value)
+
+
+def _finite_mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan
 
 
 def _root_sum(norms: list[torch.Tensor]) -> float:

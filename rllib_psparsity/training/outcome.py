@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import Progress
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import laplacian
 from scipy.sparse.linalg import eigsh
 
+from rllib_psparsity.amg.decision import Decide
 from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
@@ -25,17 +23,16 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.deploy.artifact import save_policy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.comparison import Method, classical_methods, compare, geometric_mean, write_rows
-from rllib_psparsity.evaluation.table import (
-    PRIOR_ALONE,
-    TRAINED_POLICY,
-    UNTRAINED_NETWORK,
-    comparison_table,
-)
+from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY, policy_methods
+from rllib_psparsity.evaluation.comparison import compare, geometric_mean
+from rllib_psparsity.evaluation.method import classical_methods
+from rllib_psparsity.evaluation.provenance import command_line, commit
+from rllib_psparsity.evaluation.rows import write_rows
+from rllib_psparsity.evaluation.table import comparison_table
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.inference import inference_of
-from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.reporting.plots import edges_figure
@@ -48,13 +45,6 @@ POLICY = "policy"
 REFERENCE_PROBLEMS = 8
 
 
-def untrained_network(config: Config) -> SparsifierPolicy:
-    """The network with the weights that training starts from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return SparsifierPolicy(config.policy).eval()
-
-
 def reference_figures(config: Config) -> dict[str, float]:
     """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
 
@@ -62,7 +52,7 @@ def reference_figures(config: Config) -> dict[str, float]:
     """
     problems = ProblemDistribution(config.problems, config.seed)
     menu = parse_menu(config.policy.recipes)
-    prior = prior_decide(inference_of(untrained_network(config)))
+    prior = prior_decide(inference_of(untrained_network(config.policy, config.seed)))
     default, alone = [], []
     for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
         problem = problems.heldout(index)
@@ -83,7 +73,7 @@ def reference_figures(config: Config) -> dict[str, float]:
 def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Compare on held-out problems, draw, export the policy, and say where everything is."""
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
-    trained, untrained = load_network(checkpoint, config), untrained_network(config)
+    trained, untrained = load_network(checkpoint, config), untrained_network(config.policy, config.seed)
     earlier = run_dir / f"{POLICY}_before_{iteration}"
     if (run_dir / POLICY).exists() and not earlier.exists():  # the run had ended before, and was then trained on
         (run_dir / POLICY).rename(earlier)
@@ -91,30 +81,20 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration))
     distribution = ProblemDistribution(config.problems, config.seed)
     problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
-    arms = {
-        PRIOR_ALONE: prior_decide(inference_of(untrained)),
-        UNTRAINED_NETWORK: policy_decide(inference_of(untrained)),
-        TRAINED_POLICY: policy_decide(inference_of(trained)),
-    }
+    learned, initial = inference_of(trained), inference_of(untrained)
     menu = parse_menu(config.policy.recipes)
-
-    def method(name: str, decide: Any) -> Method:
-        def build(problem: Problem) -> Any:
-            return build_hierarchy(problem.A, problem.B, decide, menu=menu, limits=config.environment).to_pyamg()
-
-        return Method(name, build)
-
-    methods = [*(method(name, decide) for name, decide in arms.items()), *classical_methods()]
+    methods = [*policy_methods(learned, initial, menu, config.environment), *classical_methods()]
     console = Console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("comparing on held-out problems")
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    write_rows(run_dir / RESULTS, compared, {"seed": config.seed, "commit": _commit(), "command": command})
+    metadata = {"seed": config.seed, "commit": commit(), "command": command_line()}
+    write_rows(run_dir / RESULTS, compared, metadata)
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
-    _draw(problems, arms, rows, run_dir / PICTURE)
+    decides = (prior_decide(initial), policy_decide(learned))
+    _draw(problems, decides, rows, run_dir / PICTURE)
     console.print(
         f"policy: {run_dir / POLICY} | comparison: {run_dir / RESULTS} | picture: {run_dir / PICTURE} | "
         f"curves: psparsity diagnose {run_dir}",
@@ -122,11 +102,13 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
     )
 
 
-def _draw(problems: Sequence[Problem], arms: dict[str, Any], rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """The reward curve, and the strong edges by the prior alone and by the trained policy on the finest level of the
-    problem where they differ most."""
+def _draw(
+    problems: Sequence[Problem], decides: tuple[Decide, Decide], rows: Sequence[dict[str, Any]], path: Path
+) -> None:
+    """The reward curve, and the strong edges by `decides`, the prior alone and the trained policy, on the finest level
+    of the problem where they differ most."""
     graphs = [level_graph(problem.A, problem.B, 0) for problem in problems]
-    before, after = ([arms[name](graph).edge_is_strong for graph in graphs] for name in (PRIOR_ALONE, TRAINED_POLICY))
+    before, after = ([decide(graph).edge_is_strong for graph in graphs] for decide in decides)
     most = int(np.argmax([np.mean(one != other) for one, other in zip(before, after, strict=True)]))
     figure = edges_figure(
         graphs[most].edge_index,
@@ -152,12 +134,3 @@ def _coordinates(graph: LevelGraph) -> np.ndarray:
     start = np.random.default_rng(0).standard_normal(n)
     _, vectors = eigsh(laplacian(adjacency), k=3, sigma=-1e-3, v0=start)
     return vectors[:, 1:]
-
-
-def _commit() -> str:
-    """The commit of the checkout that the package runs from, or "unknown" for an installed one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -23,6 +23,7 @@ EPISODE_COLUMNS = (
     "failed_setups",
     "seconds_sampling",
     "seconds_learning",
+    "dropped_episodes",
 )
 LEARNER_COLUMNS = (
     "entropy_edge",
@@ -38,6 +39,7 @@ LEARNER_COLUMNS = (
     "learning_rate",
     "entropy_coefficient",
     "temperature",
+    "skipped_updates",
 )
 
 

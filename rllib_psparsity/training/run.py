@@ -7,27 +7,39 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
-from ray.rllib.algorithms.algorithm import Algorithm
-from tensorboardX import SummaryWriter
 
 from rllib_psparsity.config.load import from_json, resolved_json
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.errors import InputError
+from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.live import LiveTable
 from rllib_psparsity.reporting.metrics import MetricsFile
+from rllib_psparsity.training.algorithm import SparsifyPPO
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
-from rllib_psparsity.training.checkpoint import newest_checkpoint, save_checkpoint
+from rllib_psparsity.training.board import Board
+from rllib_psparsity.training.checkpoint import newest_checkpoint, restore_checkpoint
+from rllib_psparsity.training.env_runner import DroppedEpisode
+from rllib_psparsity.training.keeper import Keeper
+from rllib_psparsity.training.limits import beyond_limits
 from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
 from rllib_psparsity.training.record import metrics_row
 
-RESUMABLE = ("training.iterations", "checkpoint.every", "checkpoint.keep", "env_runners.count")
+RESUMABLE = (
+    "training.iterations",
+    "checkpoint.every",
+    "checkpoint.keep",
+    "env_runners.count",
+    "faults.episode_timeout",
+    "faults.dropped_episodes",
+    "faults.skipped_updates",
+    "faults.write_attempts",
+)
 """Keys that a resume may change: none of them changes what an iteration computes."""
 OBJECT_STORE_BYTES = 400_000_000
 
@@ -35,16 +47,17 @@ OBJECT_STORE_BYTES = 400_000_000
 def train(config: Config, run_dir: Path) -> int:
     """Train from the beginning; returns the exit code.
 
-    Raises `InputError` before anything is started if the problems leave nothing to decide.
+    Raises `InputError` before anything is started if the problems leave nothing to decide, and `RunStopped` when more
+    goes wrong than `faults` allows.
     """
-    reference = reference_figures(config)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    _write_config(config, run_dir)
-    return _run(config, run_dir, reference, checkpoint=None, iteration=0)
+    return _run(config, run_dir, reference_figures(config), checkpoint=None, iteration=0)
 
 
 def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
-    """Go on from the newest whole checkpoint of a run; returns the exit code."""
+    """Go on from the newest whole checkpoint of a run; returns the exit code.
+
+    Raises `InputError`, with all files as they were, if the run cannot be resumed, and `RunStopped` as `train` does.
+    """
     for override in overrides:
         key = override.partition("=")[0]
         if key not in RESUMABLE:
@@ -61,41 +74,55 @@ def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
         )
     for remark in remarks:
         print(f"psparsity: {remark}; the one before it is used")
-    reference = reference_figures(config)
-    _write_config(config, run_dir)
-    return _run(config, run_dir, reference, checkpoint, iteration)
-
-
-def _write_config(config: Config, run_dir: Path) -> None:
-    write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
+    return _run(config, run_dir, reference_figures(config), checkpoint, iteration)
 
 
 def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint: Path | None, iteration: int) -> int:
     metrics = MetricsFile(run_dir / "metrics.parquet")
-    metrics.truncate_after(iteration)
-    rows = metrics.rows
+    if len(metrics.rows) < iteration:
+        raise InputError(
+            f"{metrics.path} ends with iteration {len(metrics.rows)}, but {checkpoint} is of iteration {iteration}; "
+            "restore it from a copy of the run directory, or start a new run"
+        )
     with _local_ray(config), _stop_requests() as stop, _algorithm(config, checkpoint) as algorithm:
-        board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=iteration + 1, flush_secs=10)
-        with LiveTable(config.training.iterations, reference) as live:
-            while iteration < config.training.iterations and not stop:
+        # Not before the checkpoint is known to fit: a resume that is refused changes nothing.
+        write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
+        metrics.truncate_after(iteration)
+        rows = metrics.rows
+        trouble = beyond_limits(rows, config.faults)
+        with (
+            Board(run_dir / "tensorboard", iteration + 1) as board,
+            LiveTable(config.training.iterations, reference) as live,
+        ):
+            keeper = Keeper(algorithm, metrics, run_dir, config, live.say)
+            while iteration < config.training.iterations and not (stop or trouble):
                 start = time.perf_counter()
                 result = algorithm.train()
-                row = metrics_row(result, rows[-1] if rows else None, time.perf_counter() - start)
-                iteration = row["iteration"]
-                metrics.append(row)
-                rows.append(row)
-                for name, value in row.items():
-                    board.add_scalar(name, value, iteration)
-                live.update(row)
-                if stop or iteration % config.checkpoint.every == 0 or iteration == config.training.iterations:
-                    save_checkpoint(algorithm, run_dir / "checkpoints", iteration, config.checkpoint.keep)
-        board.close()
+                rows.append(metrics_row(result, rows[-1] if rows else None, time.perf_counter() - start))
+                iteration = rows[-1]["iteration"]
+                live.update(rows[-1])
+                _say_what_was_lost(algorithm.dropped, rows[-1], live)
+                board.add(rows[-1])
+                trouble = beyond_limits(rows, config.faults)
+                keeper.keep(rows[-1], checkpoint=iteration % config.checkpoint.every == 0)
+            keeper.finish()
+        if board.failure is not None:
+            print(f"psparsity: TensorBoard lacks later iterations, its file could not be written ({board.failure})")
+    remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
+    if trouble:
+        raise RunStopped(f"{trouble}; iteration {iteration} is saved, mend the cause or raise the limit, then {remedy}")
     if stop:
-        remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
         print(f"interrupted after iteration {iteration}; {remedy}")
         return stop[0]
     conclude(config, run_dir, rows)
     return 0
+
+
+def _say_what_was_lost(dropped: Sequence[DroppedEpisode], row: dict[str, Any], live: LiveTable) -> None:
+    if dropped:
+        live.say(f"{len(dropped)} episodes dropped; episode {dropped[0].index}: {dropped[0].reason}")
+    if row["skipped_updates"] > 0:
+        live.say(f"{row['skipped_updates']:.0f} updates skipped: their gradient was not finite")
 
 
 @contextmanager
@@ -109,7 +136,9 @@ def _local_ray(config: Config) -> Iterator[None]:
         ray.init(**common)
     else:
         needed = config.env_runners.count + config.learner.count
+        # Without an address Ray would join any cluster that was started on this machine, if only by somebody else.
         ray.init(
+            address="local",
             num_cpus=max(needed, os.cpu_count() or 1),
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -122,16 +151,18 @@ def _local_ray(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[Algorithm]:
+def _algorithm(config: Config, checkpoint: Path | None) -> Iterator[SparsifyPPO]:
     # More threads than one in the driver are slower: its matrices are small, and the runners want the other cores.
     torch.set_num_threads(1)
-    algorithm = SparsifyPPOConfig().apply_run(config).build_algo()
+    algorithm: Any = SparsifyPPOConfig().apply_run(config).build_algo()
     try:
         if checkpoint is not None:
-            algorithm.restore_from_path(str((checkpoint / "algorithm").resolve()))
+            restore_checkpoint(algorithm, checkpoint)
         yield algorithm
     finally:
         algorithm.stop()
+        with suppress(OSError):  # RLlib makes a directory in the user's home for every algorithm, and leaves it there
+            Path(str(algorithm.logdir)).rmdir()
 
 
 @contextmanager

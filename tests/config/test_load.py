@@ -106,8 +106,9 @@ def test_a_list_can_be_set_whole() -> None:
         (["environment.stall_ratio=1"], "environment.stall_ratio is 1, but must be less than 1"),
         (["reward.shaping=1"], "reward.shaping is 1, but must be true or false"),
         (
-            ["policy.backbone=mlp"],
-            "policy.backbone is \"mlp\", but must be one of 'sparse', 'gat', 'gcn', 'sage' or 'gin'",
+            ["policy.backbone=gatt"],
+            "policy.backbone: there is no backbone 'gatt': it is not one of sparse, gat, gcn, sage, gin, and no "
+            "installed package registers it; use the nearest, 'gat', or install the package that registers it",
         ),
         (["policy=3"], "policy is 3, but must be a mapping of keys to values"),
         (["problems.families=4"], "problems.families is 4, but must be a list"),
@@ -139,6 +140,11 @@ def test_a_list_can_be_set_whole() -> None:
         (
             ["training.algorithm=sac"],
             "training.algorithm is \"sac\", but must be one of 'ppo', 'a2c' or 'reinforce'",
+        ),
+        (
+            ["training.likelihood=softmax_over_edges"],
+            "training.likelihood is softmax_over_edges, which is for training.algorithm reinforce with policy.action "
+            "top_k, but these are ppo and edges; set training.likelihood to exact",
         ),
         (["training.baseline.momentum=1"], "training.baseline.momentum is 1, but must be less than 1"),
         (
@@ -193,6 +199,10 @@ def test_refused_overrides(overrides: list[str], sentence: str) -> None:
     "overrides",
     [
         ["training.algorithm=reinforce", "training.epochs=1", "training.overlap=false"],
+        [
+            "training={algorithm: reinforce, overlap: false, likelihood: softmax_over_edges}",
+            "policy.action=top_k",
+        ],
         ["training.epochs=3"],
         ["entropy={target: 3.0, form: softmax_over_edges}"],
         ["entropy.target=3.0", "policy.action=top_k"],

@@ -11,6 +11,7 @@ from scipy.linalg import eigvals
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.hierarchy import Hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
+from rllib_psparsity.amg.setup_cost import setup_price, setup_work
 from rllib_psparsity.config.schema import RewardConfig
 from rllib_psparsity.environment.credit import Quality
 from rllib_psparsity.environment.rewards import make_reward
@@ -18,6 +19,7 @@ from rllib_psparsity.environment.rewards.energy import energies
 from rllib_psparsity.environment.rewards.energy_reduction import EnergyReduction
 from rllib_psparsity.environment.rewards.hybrid import Hybrid
 from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations
+from rllib_psparsity.environment.rewards.total_work import TotalWork
 from rllib_psparsity.environment.rewards.work_per_digit import WorkPerDigit, digits_per_iteration
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from tests.environment.tiny import ELASTIC, SCALAR, run_episode, textbook, tiny_config
@@ -177,7 +179,7 @@ def test_hybrid_is_the_mean_of_its_parts():
     assert Hybrid(4).floor == (EnergyReduction(4).floor + PCGIterations(4).floor) / 2
 
 
-@pytest.mark.parametrize("name", ["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid"])
+@pytest.mark.parametrize("name", ["work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work"])
 def test_a_reward_keeps_no_state_and_prefers_the_better_hierarchy(name):
     reward = make_reward(RewardConfig(name=name))
     good = built(SCALAR, 1)
@@ -195,3 +197,25 @@ def test_a_reward_keeps_no_state_and_prefers_the_better_hierarchy(name):
     assert not poor.failed
     values = [measure(reward, h, BlockVCycle(h.levels), np.random.default_rng(0)).value for h in (good, poor, good)]
     assert values[0] == values[2] > values[1] >= reward.floor
+
+
+@BOTH
+def test_total_work_is_that_of_the_solve_and_an_eighth_of_the_set_up(problems):
+    hierarchy = built(problems)
+    cycle = BlockVCycle(hierarchy.levels)
+    solve = measure(PCGIterations(4), hierarchy, cycle, np.random.default_rng(3))
+    total = measure(TotalWork(4), hierarchy, cycle, np.random.default_rng(3))
+    setup = setup_work(hierarchy)
+    assert math.exp(-total.value) == pytest.approx(math.exp(-solve.value) + setup / 8)
+    assert total.work_per_digit == solve.work_per_digit == pytest.approx(math.exp(-solve.value))
+    assert setup > 0 and total.gain_price < solve.gain_price and (total.after == solve.after).all()
+
+
+def test_a_unit_of_work_is_worth_what_it_adds_to_the_total():
+    """By a difference quotient: nonzeros of the coarse matrix cost the cycles and its own coarsening."""
+    hierarchy = built(SCALAR)
+    cycle = BlockVCycle(hierarchy.levels)
+    total = measure(TotalWork(4), hierarchy, cycle, np.random.default_rng(3))
+    work, setup = total.work_per_digit, setup_work(hierarchy)
+    price = 2.0 * work / (hierarchy.cycle_complexity + 1.0) + setup_price(hierarchy) / 8
+    assert total.work_price == pytest.approx(price / (work + setup / 8))

@@ -15,7 +15,7 @@ from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.errors import InputError, SetupFailure
 from tests.environment.tiny import ELASTIC, random_decision, run_episode, textbook, tiny_config
 
-REWARDS = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid")
+REWARDS = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work")
 
 
 def weakest_first_level(graph):

@@ -13,7 +13,7 @@ from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.environment.start import KEPT, Starts
 from tests.environment.tiny import ELASTIC, SCALAR, random_decision, run_episode, tiny_config
 
-REWARDS = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid")
+REWARDS = ("work_per_digit", "energy_reduction", "pcg_iterations", "hybrid", "total_work")
 
 
 def arrays(value: object) -> Iterator[np.ndarray]:

@@ -14,16 +14,15 @@ from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.comparison import (
     BEST_OF_PORTFOLIO,
-    COLUMNS,
-    Method,
     best_single_method,
-    classical_methods,
     compare,
     geometric_mean,
     summarise,
+    total_seconds,
     virtual_best,
-    write_rows,
 )
+from rllib_psparsity.evaluation.method import Method, classical_methods
+from rllib_psparsity.evaluation.rows import COLUMNS, read_rows, write_rows
 from rllib_psparsity.problems.problem import Problem
 
 SA, ROOT, RUGE = PORTFOLIO[3].name, PORTFOLIO[20].name, PORTFOLIO[24].name
@@ -46,7 +45,10 @@ def row(problem: str, method: str, work: float = math.inf, complexity: float = 1
         "problem": problem,
         "family": "f",
         "unknowns": 10,
+        "nonzeros": 30,
         "method": method,
+        "seed": 0,
+        "repeats": 1,
         "work_per_digit": work,
         "iterations": 5 if converged else None,
         "operator_complexity": complexity,
@@ -85,6 +87,11 @@ def test_virtual_best_takes_the_portfolio_only():
         "q": (ROOT, 1.0),
         "r": (SA, 3.0),
     }
+
+
+def test_virtual_best_by_time():
+    rows = [row("p", SA, 4.0) | {"setup_seconds": 3.0}, row("p", ROOT, 16.0), row("p", "policy", 1.0)]
+    assert virtual_best(rows, figure=total_seconds)["p"]["method"] == ROOT
 
 
 def test_best_single_method_solves_most_first():
@@ -159,7 +166,7 @@ def test_compare_interleaves_and_takes_the_first_of_equal_results():
     rows = compare([poisson(8), poisson(9)], [method("a"), method("b")], seed=0, repeats=2)
     of_problem = [("a"), ("b"), ("a"), ("b")]
     assert order == [(f"poisson {side}", name) for side in (8, 9) for name in of_problem]
-    assert len(rows) == 4
+    assert [r["repeats"] for r in rows] == [2] * 4
 
 
 def test_compare_reports_failures_with_their_reason():
@@ -205,6 +212,7 @@ def test_rows_in_parquet(tmp_path):
     assert table.to_pylist() == ROWS
     metadata = {key.decode(): json.loads(value) for key, value in table.schema.metadata.items()}
     assert metadata == {"seed": 3, "commit": "abc", "command": ["psparsity", "evaluate"]}
+    assert read_rows(path) == (ROWS, metadata)
     assert [file.name for file in path.parent.iterdir()] == ["rows.parquet"]
 
 

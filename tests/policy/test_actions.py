@@ -10,6 +10,7 @@ from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.actions import (
     EdgeDecisions,
+    OneSoftmaxRows,
     TopKRows,
     _Bernoulli,
     make_actions,
@@ -229,3 +230,36 @@ def test_several_decisions_on_one_graph_are_as_on_copies_of_it(action):
         once.recipe_logits.grad, torch.zeros((3, 2)).index_add(0, torch.from_numpy(rows), often.recipe_logits.grad)
     )
     assert torch.equal(shared.entropy_softmax_over_edges(), apart.entropy_softmax_over_edges())
+
+
+# The predecessor's likelihood
+
+
+def test_one_softmax_over_all_edges_equals_plain_python_and_has_a_drift():
+    output, batch = cycle_output(recipes=1)
+    logits = output.edge_logits[:, 0].tolist()
+    log_all = math.log(sum(math.exp(x) for x in logits))
+    picks = [[2, 0], [3], [1, 4], [4, 2]]
+    decisions = DecisionBatch.from_decisions([_row_decision(picks, 2)], batch)
+    log_prob, entropy = OneSoftmaxRows(output, decisions).evaluate()
+    expected = [sum(logits[edge] - log_all for edge in row) for row in picks]
+    assert log_prob.units.tolist() == pytest.approx(expected, abs=1e-5)
+    assert torch.equal(entropy.units, TopKRows(output, decisions).evaluate()[1].units)
+
+
+def test_the_mean_gradient_of_one_softmax_does_not_vanish_where_that_of_the_draw_does():
+    """E[grad log p] is zero for the distribution that was drawn from, and for no other."""
+    config = PolicyConfig(action="top_k", k=2, coherence=0.0)
+    output, batch = cycle_output(recipes=1, requires_grad=True)
+    still = PolicyOutput(output.edge_logits.detach(), output.recipe_logits.detach(), None)
+    logits = TorchLogits(still, [CYCLE_GRAPH])
+    means = {}
+    for one_softmax in (False, True):
+        total = torch.zeros_like(output.edge_logits)
+        rng = np.random.default_rng(0)
+        for _ in range(1500):
+            decisions = DecisionBatch.from_decisions(sample(config, logits, [rng]).decisions, batch)
+            units = make_actions(config, output, decisions, one_softmax).evaluate()[0].units
+            total += torch.autograd.grad(units.sum(), output.edge_logits)[0]
+        means[one_softmax] = float((total / 1500).norm())
+    assert means[False] < 0.15 < 0.5 < means[True]

@@ -8,11 +8,10 @@ import torch
 from pyamg.gallery import poisson
 from scipy.sparse import csr_array
 
-from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.config.schema import BACKBONE_NAMES, PolicyConfig
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from rllib_psparsity.policy import inference as inference_module
-from rllib_psparsity.policy.backbones import BACKBONES
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.inference import Inference, expected_tensors, inference_of, make_inference
 from rllib_psparsity.policy.network import SparsifierPolicy
@@ -149,7 +148,7 @@ def test_features_that_are_equal_on_all_edges_have_no_deviation():
     assert (deviation == 0).all() and mean == pytest.approx(0.1, rel=1e-6)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
 @pytest.mark.parametrize("separate", [True, False])
 def test_expected_tensors_are_those_of_the_network(backbone, separate):
     for settings in ({}, {"width": 5, "layers": 1, "recipes": ("sa/jacobi/symmetric",)}):

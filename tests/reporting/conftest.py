@@ -37,6 +37,8 @@ def _row(iteration: int, **changes) -> dict:
         "learning_rate": 3e-3,
         "entropy_coefficient": 0.02,
         "temperature": 0.9,
+        "dropped_episodes": 0.0,
+        "skipped_updates": 0.0,
     } | changes
 
 

@@ -89,6 +89,16 @@ def test_facts(tmp_path, make_run, rising):
     assert "curriculum" not in text
 
 
+def test_losses_are_named_if_there_are_any(tmp_path, make_run, rising):
+    rows = rising(0.5)
+    rows[0]["dropped_episodes"] = rows[0]["skipped_updates"] = math.nan  # of an earlier version
+    text = diagnose(make_run(tmp_path / "quiet", rows))
+    assert "dropped" not in text and "skipped" not in text
+    rows[4]["dropped_episodes"], rows[9]["dropped_episodes"] = 2.0, 1.0
+    text = diagnose(make_run(tmp_path / "lossy", rows))
+    assert "dropped episodes: 3, the first in iteration 5" in text and "skipped" not in text
+
+
 def test_zero_gradients_and_curriculum(tmp_path, make_run, rising):
     config = {"training": {"grad_clip": 1.0}, "problems": {"curriculum": {"enabled": True}}}
     text = diagnose(make_run(tmp_path, rising(0.5, grad_norm_value_head=0.0), config))

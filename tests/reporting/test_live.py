@@ -60,6 +60,18 @@ def test_terminal_redraws_a_table(run_row):
     assert "\x1b[" in drawn  # the cursor goes back: one table, not two
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_losses_are_shown_once_there_are_any(run_row, terminal):
+    older = {"dropped_episodes": float("nan"), "skipped_updates": float("nan")}
+    quiet = shown([run_row(1, **older), run_row(2)], terminal=terminal)
+    assert "dropped" not in quiet and "skipped" not in quiet
+    rows = [run_row(1), run_row(2, dropped_episodes=3.0), run_row(3, dropped_episodes=1.0)]
+    lost = shown(rows, terminal=terminal)
+    assert "skipped" not in lost
+    last = [line for line in lost.splitlines() if "dropped episodes" in line][-1]
+    assert re.search(r"dropped episodes +4", last)
+
+
 def test_time_left_is_that_of_this_process(run_row):
     # Resumed at 11 after a slow start of 100 s an iteration; now 2 s each, 48 iterations left.
     lines = shown([run_row(11, seconds=1000.0), run_row(12, seconds=1002.0)], terminal=False).splitlines()

@@ -37,6 +37,8 @@ COLUMNS = [
     "learning_rate",
     "entropy_coefficient",
     "temperature",
+    "dropped_episodes",
+    "skipped_updates",
 ]
 
 
@@ -50,11 +52,12 @@ def path(tmp_path):
 
 
 def test_files_of_the_first_versions_are_read_and_continued(path):
-    old = [name for name in COLUMNS if not name.startswith("seconds_")]
+    added = ["seconds_sampling", "seconds_learning", "dropped_episodes", "skipped_updates"]
+    old = [name for name in COLUMNS if name not in added]
     pq.write_table(pa.Table.from_pylist([row(1)], schema=SCHEMA).select(old), path)
     file = MetricsFile(path)
     (first,) = file.rows
-    assert math.isnan(first["seconds_sampling"]) and math.isnan(first["seconds_learning"])
+    assert list(first) == COLUMNS and all(math.isnan(first[name]) for name in added)
     assert {name: first[name] for name in old} == {name: row(1)[name] for name in old}
     file.append(row(2))
     assert MetricsFile(path).rows[1] == row(2)

@@ -102,6 +102,17 @@ def test_what_is_there_is_skipped_and_a_changed_arm_runs_again(
     assert len(rows) == 8 and metadata["runs"]["fast/0"]["config"]["training"]["lr"] == 0.1
 
 
+def test_a_run_from_before_a_key_existed_had_its_default(study: Study, trainings: Trainings, tmp_path: Path) -> None:
+    started(study, tmp_path)
+    path = tmp_path / "results" / "tiny.parquet"
+    rows, metadata = read_table(path)
+    del metadata["runs"]["slow/0"]["config"]["training"]["likelihood"]
+    metadata["runs"]["fast/0"]["config"]["training"]["a_key_that_is_no_more"] = 1
+    write_table(path, rows, runner.STUDY_SCHEMA, metadata)
+    results, (slow, fast) = Results(study, path), study.arms
+    assert results.has(slow, 0) and not results.has(fast, 0) and results.has(fast, 1)
+
+
 def test_an_interrupted_run_is_resumed(study: Study, trainings: Trainings, tmp_path: Path) -> None:
     trainings.code = 130
     assert started(study, tmp_path) == 130 and len(trainings.asked) == 1

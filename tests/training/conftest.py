@@ -17,6 +17,7 @@ from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 def local_ray() -> Iterator[None]:
     torch.set_num_threads(1)
     ray.init(
+        address="local",
         num_cpus=3,
         include_dashboard=False,
         object_store_memory=200_000_000,

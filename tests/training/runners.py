@@ -7,17 +7,16 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.policy.inference import inference_of
-from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.env_runner import SparsifyEnvRunner
 from rllib_psparsity.training.inference_module import NETWORK
-from rllib_psparsity.training.outcome import untrained_network
 
 
 def local_runner(config: Config, network: SparsifierPolicy | None = None) -> SparsifyEnvRunner:
     """With the weights of `network`, or else those that a run starts from."""
     runner = SparsifyEnvRunner(config=SparsifyPPOConfig().apply_run(config))
-    weights = inference_of(network or untrained_network(config)).weights()
+    weights = inference_of(network or untrained_network(config.policy, config.seed)).weights()
     runner.take_weights({NETWORK + name: array for name, array in weights.items()})
     return runner
 

@@ -76,6 +76,7 @@ def test_a_failing_save_leaves_the_others(run_dir):
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(Failing(), run_dir / "checkpoints", 6, keep=1)
     assert numbers(run_dir) == [2, 4, 6] and newest_checkpoint(run_dir)[1:] == (6, [])
+    assert len(list((run_dir / "checkpoints").iterdir())) == 3, "the half-written one takes up no room"
 
 
 def flip(path: Path) -> None:
@@ -103,7 +104,14 @@ def test_damage_is_found_and_the_one_before_is_used(run_dir, damage):
     assert sentence.startswith(f"{newest} is damaged: algorithm/")
     assert sentence.endswith("is missing or differs from its checksum; name another one")
     path, iteration, remarks = newest_checkpoint(run_dir)
-    assert iteration == 4 and path.name == "iteration_000004" and remarks == [sentence]
+    assert iteration == 4 and path.name == "iteration_000004"
+    assert remarks == [sentence.removesuffix("; name another one")]
+
+    # The run goes on from there: the damaged one neither counts as one of the two kept, nor is it in the way.
+    save_checkpoint(FakeAlgorithm(), run_dir / "checkpoints", 5, keep=2)
+    assert numbers(run_dir) == [4, 5, 6] and newest_checkpoint(run_dir)[1] == 5
+    save_checkpoint(FakeAlgorithm(), run_dir / "checkpoints", 6, keep=2)
+    assert numbers(run_dir) == [5, 6] and newest_checkpoint(run_dir)[1:] == (6, [])
 
 
 MANIFESTS = {

@@ -12,11 +12,11 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.training import runner_connectors
 from rllib_psparsity.training.advantages import LevelOutcome, hierarchical_returns
 from rllib_psparsity.training.connectors import STEPS, HierarchicalGAE
 from rllib_psparsity.training.loss import StepBatch
-from rllib_psparsity.training.outcome import untrained_network
 from rllib_psparsity.training.rollouts import count_graphs
 from tests.environment.tiny import tiny_config
 from tests.training.runners import local_runner
@@ -38,7 +38,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def sampled():
     config = tiny_config("training.gamma=0.9")
-    network = untrained_network(config)
+    network = untrained_network(config.policy, config.seed)
     with torch.no_grad():  # values of the size of the returns
         network.value_head[-1].weight *= 30.0
     return config, network, local_runner(config, network).sample(indices=INDICES)
@@ -124,7 +124,7 @@ def test_recipes_are_compared_with_those_of_the_same_problem():
     indices = [0, 1, 2, 3, 4, 8]
     episodes = runner.sample(indices=indices)
     steps, _ = connected(config, episodes)
-    expected = by_hand(config, untrained_network(config), episodes)
+    expected = by_hand(config, untrained_network(config.policy, config.seed), episodes)
     where = [(index // 3, level) for index, e in zip(indices, episodes, strict=True) for level in range(len(e))]
     merits = []
     for k, (*_, rest, value) in enumerate(expected):
@@ -191,7 +191,7 @@ def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperature):
     config = tiny_config(f"policy.action={action}", "policy.k=3", f"policy.temperature.initial={temperature}")
-    network = untrained_network(config)
+    network = untrained_network(config.policy, config.seed)
     steps, _ = connected(config, local_runner(config, network).sample(indices=INDICES))
     batch = StepBatch.from_steps([[step] for step in steps])
     with torch.no_grad():

@@ -9,11 +9,11 @@ import torch
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.policy.inference import inference_of
+from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.env_runner import EnvPool, SparsifyEnvRunner, sample_chunk
 from rllib_psparsity.training.inference_module import NETWORK, WeightsMissing
-from rllib_psparsity.training.outcome import untrained_network
 from tests.environment.tiny import run_episode, tiny_config
 from tests.training.runners import local_runner, same_episode
 
@@ -79,15 +79,52 @@ def test_difficulty_reaches_the_problems():
 
 def test_a_chunk_that_fails_says_where(monkeypatch):
     runner = local_runner(tiny_config())
-    monkeypatch.setattr(SparsifyEnv, "step", lambda self, action: 1 // 0)
+    monkeypatch.setattr(SparsifyEnvRunner, "_infer", lambda self, *arguments: 1 // 0)
     chunk = sample_chunk(runner, 3, [0], 1.0)
     assert chunk.number == 3 and chunk.episodes == [] and isinstance(chunk.error, RuntimeError)
     assert str(chunk.error).startswith("an env runner failed\nTraceback") and "ZeroDivisionError" in str(chunk.error)
 
 
+def test_an_episode_that_raises_or_pays_nan_is_dropped_and_the_others_are_as_ever(monkeypatch):
+    config = tiny_config()
+    expected = local_runner(config).sample(indices=range(6))
+    runner, step, reset = local_runner(config), SparsifyEnv.step, SparsifyEnv.reset
+    envs = runner.env.take(6)
+
+    def broken_reset(self, **kwargs):
+        if self is envs[0]:
+            raise MemoryError("no room\nat all")
+        return reset(self, **kwargs)
+
+    def broken_step(self, action):
+        graph, reward, terminated, truncated, info = step(self, action)
+        if self is envs[1]:
+            raise ArithmeticError("the hierarchy is upside down")
+        if self is envs[3]:
+            reward = float("nan")
+        if self is envs[4] and terminated:
+            info["credit"] = np.full_like(info["credit"], np.inf)
+        return graph, reward, terminated, truncated, info
+
+    monkeypatch.setattr(SparsifyEnv, "reset", broken_reset)
+    monkeypatch.setattr(SparsifyEnv, "step", broken_step)
+    chunk = sample_chunk(runner, 0, range(6), 1.0)
+    assert chunk.error is None and [episode.id_ for episode in chunk.episodes] == ["2", "5"]
+    assert all(same_episode(a, b) for a, b in zip(chunk.episodes, [expected[2], expected[5]], strict=True))
+    reasons = {episode.index: episode.reason for episode in chunk.dropped}
+    assert sorted(reasons) == [0, 1, 3, 4]
+    assert reasons[0].startswith("MemoryError: no room at all (test_env_runner.py:")
+    assert reasons[1].startswith("ArithmeticError: the hierarchy is upside down (test_env_runner.py:")
+    assert "the reward nan or its share of a node is not finite" in reasons[3] and "not finite" in reasons[4]
+
+    monkeypatch.undo()
+    again = sample_chunk(runner, 1, range(6), 1.0)
+    assert again.dropped == [] and all(same_episode(a, b) for a, b in zip(again.episodes, expected, strict=True))
+
+
 def test_without_exploration_the_mode_is_taken():
     config = tiny_config()
-    network = untrained_network(config)
+    network = untrained_network(config.policy, config.seed)
     with torch.no_grad():
         network.recipe_head[-1].bias[2] += 5.0
     (episode,) = local_runner(config, network).sample(indices=[3], explore=False)
@@ -101,7 +138,7 @@ def test_without_exploration_the_mode_is_taken():
 def test_weights_that_arrive_are_used_at_once_and_kept(backbone):
     """By RLlib's sync, which hands over the learner's own memory where both are in one process."""
     config = tiny_config(f"policy.backbone={backbone}")
-    runner, network = local_runner(config), untrained_network(config)
+    runner, network = local_runner(config), untrained_network(config.policy, config.seed)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)

@@ -55,7 +55,7 @@ def test_if_all_fail_there_is_no_work_per_digit():
 def test_rows_accumulate_and_fit_the_file(sampled, tmp_path):
     figures = episode_figures(sampled)
     learner = {name: float(number) for number, name in enumerate(LEARNER_COLUMNS)} | {"updates": 3.0}
-    times = {"seconds_sampling": 1.5, "seconds_learning": 0.25}
+    times = {"seconds_sampling": 1.5, "seconds_learning": 0.25, "dropped_episodes": 2.0}
     result = {EPISODES: figures | times | {"difficulty": 1.0}, "learners": {DEFAULT_MODULE_ID: learner}}
     file = MetricsFile(tmp_path / "metrics.parquet")
     row = None

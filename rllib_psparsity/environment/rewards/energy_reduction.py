@@ -40,6 +40,7 @@ class EnergyReduction:
     """
 
     floor = FLOOR
+    solves = False
 
     def __init__(self, vectors: int) -> None:
         del vectors

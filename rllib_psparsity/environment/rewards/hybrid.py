@@ -19,6 +19,8 @@ class Hybrid:
     nodes are credited by the energies of the former, at the mean of both prices.
     """
 
+    solves = False
+
     def __init__(self, vectors: int) -> None:
         self._parts = (EnergyReduction(vectors), PCGIterations(vectors))
         self.floor = sum(part.floor for part in self._parts) / 2

@@ -38,6 +38,7 @@ class PCGIterations:
     """
 
     floor = -float(np.log(FAILED_WORK_PER_DIGIT))
+    solves = True
 
     def __init__(self, vectors: int) -> None:
         self.vectors = vectors
@@ -58,4 +59,4 @@ class PCGIterations:
         value = max(float(np.mean(np.nan_to_num(np.maximum(logs, self.floor), nan=self.floor))), self.floor)
         _, after = inner_products(solve.residuals, solve.residuals / test_vectors.diagonal, test_vectors.block)
         gain = max(float(2.0 * np.log(10.0) * np.mean(digits)), 1.0)
-        return Quality(value, test_vectors.before, after * np.exp(-gain), 1.0 / gain, 2.0 / work)
+        return Quality(value, test_vectors.before, after * np.exp(-gain), 1.0 / gain, 2.0 / work, float(np.exp(-value)))

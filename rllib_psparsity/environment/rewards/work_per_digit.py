@@ -43,6 +43,7 @@ class WorkPerDigit:
     """
 
     floor = -float(np.log(FAILED_WORK_PER_DIGIT))
+    solves = False
 
     def __init__(self, vectors: int) -> None:
         self.vectors = vectors

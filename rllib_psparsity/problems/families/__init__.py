@@ -1,7 +1,8 @@
-"""Problem families, one file each; a new one is made by adding its `Family` to `FAMILIES`."""
+"""Problem families, one file each; other packages register their own (`rllib_psparsity.extensions`)."""
 
 from __future__ import annotations
 
+from rllib_psparsity.extensions import load_extension, registered, require
 from rllib_psparsity.problems.families import (
     anisotropic_diffusion_fd,
     anisotropic_diffusion_fe,
@@ -27,6 +28,24 @@ FAMILIES: dict[str, Family] = {
         diffusion_3d,
     )
 }
-"""Every family by its name."""
+"""Every built-in family by its name."""
 
-__all__ = ["FAMILIES", "MIN_SIZE", "Family", "Parameter"]
+
+def family_names() -> tuple[str, ...]:
+    """Of the built-in families and of those that installed packages register."""
+    return (*FAMILIES, *registered("families"))
+
+
+def find_family(name: str) -> Family | None:
+    """The family of this name, built in or registered; None if there is none."""
+    if name in FAMILIES:
+        return FAMILIES[name]
+    if name not in registered("families"):
+        return None
+    family = load_extension("families", name, FAMILIES)
+    require(isinstance(family, Family), "families", name, f"is {type(family).__name__}, not a Family")
+    require(family.name == name, "families", name, f"calls itself {family.name!r}, not as it is registered")
+    return family
+
+
+__all__ = ["FAMILIES", "MIN_SIZE", "Family", "Parameter", "family_names", "find_family"]

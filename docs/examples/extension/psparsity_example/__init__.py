@@ -1,0 +1,1 @@
+"""A problem family, a reward and a backbone for rllib_psparsity; docs/extending.md explains them."""

@@ -1,0 +1,67 @@
+"""What setting up a hierarchy costs, as a model: work by nonzero of the levels that are observed and coarsened.
+
+The unit is that of the work per digit, one pass over the nonzeros of the finest matrix. The constants were measured by
+``python -m benchmarks.setup_cost``, whose committed result a test compares with them.
+"""
+
+from __future__ import annotations
+
+from rllib_psparsity.amg.hierarchy import Hierarchy
+from rllib_psparsity.amg.recipe import Recipe
+
+OBSERVATION = {"scalar": 15.3, "block": 2.1}
+"""Features and network (of the default width), by kind of matrix."""
+CONSTRUCTION = {
+    "scalar": {
+        "sa/jacobi": 8.4,
+        "sa/energy1": 11.5,
+        "sa/energy2": 16.9,
+        "sa/energy3": 24.0,
+        "rootnode/energy1": 12.2,
+        "rootnode/energy2": 14.2,
+        "rootnode/energy3": 19.0,
+        "classical/direct": 9.8,
+        "classical/modified": 12.8,
+    },
+    "block": {
+        "sa/jacobi": 30.1,
+        "sa/energy1": 39.1,
+        "sa/energy2": 47.6,
+        "sa/energy3": 54.2,
+        "rootnode/energy1": 52.4,
+        "rootnode/energy2": 51.6,
+        "rootnode/energy3": 59.0,
+    },
+}
+"""Strength matrix, aggregates, prolongator and Galerkin product, by kind of matrix and by `construction`."""
+
+
+def construction(recipe: Recipe) -> str:
+    """The part of a recipe that costs: its measure only says where the edge prior starts."""
+    return f"{recipe.coarsening}/{recipe.prolongation}"
+
+
+def level_cost(recipe: Recipe, kind: str) -> float:
+    """Work by nonzero of a level, `kind` ``"scalar"`` or ``"block"``."""
+    return OBSERVATION[kind] + CONSTRUCTION[kind][construction(recipe)]
+
+
+def setup_work(hierarchy: Hierarchy) -> float:
+    """Work of the whole set-up, in passes over the nonzeros of the finest matrix."""
+    return sum(nonzeros * cost for nonzeros, cost in _parts(hierarchy))
+
+
+def setup_price(hierarchy: Hierarchy) -> float:
+    """What another nonzero of a level that is coarsened in its turn costs, the mean over the levels so far."""
+    costs = [cost for _, cost in _parts(hierarchy)]
+    return sum(costs) / len(costs) if costs else 0.0
+
+
+def _parts(hierarchy: Hierarchy) -> list[tuple[float, float]]:
+    finest = hierarchy.levels[0].A
+    kind = "block" if finest.format == "bsr" else "scalar"
+    return [
+        (level.A.nnz / finest.nnz, level_cost(level.recipe, kind))
+        for level in hierarchy.levels[:-1]
+        if level.recipe is not None
+    ]

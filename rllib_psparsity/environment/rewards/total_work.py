@@ -1,0 +1,46 @@
+"""Minus the logarithm of the work of a whole solve, set-up included: for policies that are to save time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.amg.cycle import BlockVCycle
+from rllib_psparsity.amg.hierarchy import Hierarchy
+from rllib_psparsity.amg.setup_cost import setup_price, setup_work
+from rllib_psparsity.environment.credit import Quality
+from rllib_psparsity.environment.rewards.pcg_iterations import PCGIterations, RightHandSides
+
+DIGITS = 8.0
+"""Of the solve that pays for the set-up: the tolerance of `pcg_iterations`."""
+
+
+class TotalWork:
+    """``-log(WPD + S / 8)``: the work per digit of one solve to 1e-8, its share of the set-up's work S included.
+
+    WPD as `PCGIterations` measures it, S by the cost model of `amg.setup_cost`, in passes over the nonzeros of A. A
+    clock would measure the machine; the model has every recipe's cost once and for all.
+    """
+
+    floor = PCGIterations.floor
+    solves = True
+
+    def __init__(self, vectors: int) -> None:
+        self._solve = PCGIterations(vectors)
+
+    def test_vectors(self, A: csr_array | bsr_array, rng: np.random.Generator) -> RightHandSides:
+        return self._solve.test_vectors(A, rng)
+
+    def quality(self, hierarchy: Hierarchy, cycle: BlockVCycle, test_vectors: RightHandSides) -> Quality:
+        solve = self._solve.quality(hierarchy, cycle, test_vectors)
+        total = solve.work_per_digit + setup_work(hierarchy) / DIGITS
+        share = solve.work_per_digit / total
+        return replace(
+            solve,
+            value=max(-float(np.log(total)), self.floor),
+            gain_price=solve.gain_price * share,
+            # A nonzero of a coarse matrix is passed over by the cycles, and coarsened in its turn.
+            work_price=solve.work_price * share + setup_price(hierarchy) / (DIGITS * total),
+        )

@@ -1,0 +1,84 @@
+"""What a run saves, and what it does where that fails."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.errors import RunStopped
+from rllib_psparsity.reporting.metrics import MetricsFile
+from rllib_psparsity.training.checkpoint import save_checkpoint
+
+PAUSE_SECONDS = 5.0
+"""Before another attempt where no further iteration comes first."""
+
+
+class Keeper:
+    """Writes metrics and checkpoints of a run.
+
+    What cannot be written (`OSError`: a full disk, a storage that does not answer) is kept and tried again after the
+    next iteration; training goes on meanwhile, and what was written before stays. No checkpoint is written before the
+    metrics up to it, so a run can be resumed from every one.
+
+    Parameters
+    ----------
+    algorithm : what is saved
+    metrics : the run's file of metrics, up to the iteration that comes next
+    run_dir : the run's directory
+    config : the run's configuration
+    say : prints a sentence
+    """
+
+    def __init__(
+        self, algorithm: Any, metrics: MetricsFile, run_dir: Path, config: Config, say: Callable[[str], None]
+    ) -> None:
+        self._algorithm, self._metrics, self._run_dir = algorithm, metrics, run_dir
+        self._keep, self._attempts = config.checkpoint.keep, config.faults.write_attempts
+        self._say = say
+        self._unwritten: deque[Mapping[str, Any]] = deque()
+        self._iteration = self._saved = len(metrics.rows)
+        self._checkpoint_is_due = False
+        self._failures = 0
+
+    def keep(self, row: Mapping[str, Any], checkpoint: bool) -> None:
+        """Write the row of the iteration that has ended, and a checkpoint if one is asked for or still missing.
+
+        `RunStopped` if too many attempts in a row have failed.
+        """
+        self._unwritten.append(row)
+        self._iteration = row["iteration"]
+        self._checkpoint_is_due = self._checkpoint_is_due or checkpoint
+        self._write("after the next iteration")
+
+    def finish(self) -> None:
+        """Write the checkpoint of the last iteration unless it is there; a failure is tried again after a pause."""
+        self._checkpoint_is_due = self._saved < self._iteration
+        while not self._write(f"in {PAUSE_SECONDS:.0f} s"):
+            time.sleep(PAUSE_SECONDS)
+
+    def _write(self, again: str) -> bool:
+        what = "metrics"
+        try:
+            while self._unwritten:
+                self._metrics.append(self._unwritten[0])
+                self._unwritten.popleft()
+            if self._checkpoint_is_due:
+                what = "checkpoint"
+                save_checkpoint(self._algorithm, self._run_dir / "checkpoints", self._iteration, self._keep)
+                self._saved, self._checkpoint_is_due = self._iteration, False
+        except OSError as error:
+            self._failures += 1
+            failure = f"the {what} of iteration {self._iteration} could not be written ({' '.join(str(error).split())})"
+            if self._failures >= self._attempts:
+                raise RunStopped(
+                    f"{failure}, after {self._failures} attempts in a row; earlier checkpoints are intact: make "
+                    f"{self._run_dir} writable, then go on with: psparsity resume {self._run_dir}"
+                ) from error
+            self._say(f"{failure}; earlier checkpoints are intact, and it is tried again {again}")
+            return False
+        self._failures = 0
+        return True

@@ -1,0 +1,146 @@
+"""Journeys of `psparsity solve` in one process: files in, files and a table out, and the sentence of each refusal."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pyamg
+import pytest
+import scipy.io
+import scipy.sparse as sp
+
+from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
+from rllib_psparsity.cli import main, options
+from rllib_psparsity.evaluation import solve as solve_module
+from rllib_psparsity.problems.vectors import load_vector
+
+SIDE = 14
+A = sp.csr_array(pyamg.gallery.poisson((SIDE, SIDE), format="csr"))
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    """A Matrix Market file with symmetric storage."""
+    path = tmp_path / "a.mtx"
+    scipy.io.mmwrite(path, sp.coo_array(A), symmetry="symmetric", precision=17)
+    return path
+
+
+def petsc_matrix(path: Path) -> Path:
+    header = struct.pack(">4i", 1211216, *A.shape, A.nnz)
+    parts = (np.diff(A.indptr).astype(">i4"), A.indices.astype(">i4"), A.data.astype(">f8"))
+    path.write_bytes(header + b"".join(part.tobytes() for part in parts))
+    return path
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    return err.removeprefix("psparsity: ").rstrip("\n")
+
+
+def test_solution_of_a_seeded_right_hand_side(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.npy"
+    assert main(["solve", str(matrix), "--out", str(out)]) == 0
+    b = np.random.default_rng(0).standard_normal(SIDE * SIDE)
+    assert np.linalg.norm(b - A @ np.load(out)) <= 1e-8 * np.linalg.norm(b)
+    printed = capsys.readouterr().out
+    assert f"matrix: {matrix}, {SIDE * SIDE} unknowns, {A.nnz} nonzeros" in printed
+    assert "right-hand side: a normal vector of seed 0, since no --rhs is given" in printed
+    assert "iterations, relative residual" in printed
+    assert f"solution: written to {out}" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mtx", "x.npy"]
+
+
+@pytest.mark.parametrize("suffix", [".mtx", ".petsc", ".NPY"])
+def test_petsc_matrix_with_a_right_hand_side_to_a_tolerance(tmp_path: Path, suffix: str) -> None:
+    matrix, rhs, out = petsc_matrix(tmp_path / "a.petsc"), tmp_path / "b.npy", tmp_path / f"x{suffix}"
+    b = A @ np.arange(1.0, SIDE * SIDE + 1)
+    np.save(rhs, b)
+    assert main(["solve", str(matrix), "--rhs", str(rhs), "--out", str(out), "--tol", "1e-11", "--no-guard"]) == 0
+    np.testing.assert_allclose(load_vector(out, len(b)), np.arange(1.0, SIDE * SIDE + 1), rtol=1e-7)
+
+
+def test_compare_and_plot(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "curves.SVG"
+    assert main(["solve", str(matrix), "--compare", "--plot", str(plot)]) == 0
+    printed = capsys.readouterr().out
+    table = [line.split("│")[1].strip() for line in printed.splitlines() if line.startswith("│")]
+    assert table[:2] == ["learned", PYAMG_DEFAULT.name]
+    assert len({*table[2:4]} & {member.name for member in PORTFOLIO}) == 2
+    for name in ("hypre BoomerAMG", "PETSc GAMG"):
+        assert name in table or f"without {name}" in printed or f"and {name}: " in printed
+    assert "a.mtx: to a relative residual of 1e-08" in printed
+    drawing = plot.read_text(encoding="utf-8")
+    assert drawing.startswith("<?xml") and "</svg>" in drawing
+
+
+def test_not_converged_is_1_with_a_sentence_and_nothing_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.npy"
+    monkeypatch.setattr(solve_module, "MAX_ITERATIONS", 1)
+    assert main(["solve", str(matrix), "--out", str(out)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"psparsity: {matrix} is not solved: not converged in 1 iterations; the relative residual is "
+    )
+    assert err.endswith(f"where --tol asks for 1e-08, and {out} is not written\n")
+    assert err.count("\n") == 1 and not out.exists()
+
+
+def test_files_are_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path
+) -> None:
+    assert refusal(capsys, "solve", matrix, "--out", tmp_path / "x.txt") == (
+        f"--out {tmp_path / 'x.txt'} has the suffix '.txt', expected one of .mtx, .npy, .petsc, .dat, .bin; "
+        "name another file"
+    )
+    assert refusal(capsys, "solve", matrix, "--out", matrix) == (
+        f"--out {matrix} is there already, and nothing is overwritten; name another file"
+    )
+    assert refusal(capsys, "solve", matrix, "--out", tmp_path / "none" / "x.npy") == (
+        f"--out {tmp_path / 'none' / 'x.npy'} is in a directory that is not there; make {tmp_path / 'none'} first"
+    )
+    assert "has the suffix '.bmp', expected one of .png, .pdf, .svg" in refusal(
+        capsys, "solve", matrix, "--plot", tmp_path / "c.bmp"
+    )
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    assert refusal(capsys, "solve", matrix, "--plot", tmp_path / "c.png") == (
+        "--plot needs matplotlib, which is not installed; run pip install matplotlib, or leave --plot out"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mtx"]
+
+
+def test_bad_input_is_2_with_a_sentence(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path) -> None:
+    none = tmp_path / "none.mtx"
+    assert refusal(capsys, "solve", none) == f"{none} is not there, expected a matrix file; check the path"
+    short, indefinite = tmp_path / "b.npy", tmp_path / "bad.npz"
+    np.save(short, np.ones(3))
+    assert "expected a vector of length 196, the matrix's number of rows" in refusal(
+        capsys, "solve", matrix, "--rhs", short
+    )
+    sp.save_npz(indefinite, sp.csr_array(-A))
+    assert f"{indefinite} has the diagonal entry -4.0 in row 0" in refusal(capsys, "solve", indefinite)
+    assert f"policy {str(tmp_path / 'p')!r} is " in refusal(capsys, "solve", matrix, "--policy", tmp_path / "p")
+    for tol in ("0", "1", "nan", "-1e-8"):
+        assert "expected a number above 0 and below 1" in refusal(capsys, "solve", matrix, "--tol", tol)
+
+
+def test_a_singular_matrix_wants_a_right_hand_side_in_its_range(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A square plate held nowhere: its Laplacian has the constants in its nullspace."""
+    matrix, rhs, out = tmp_path / "plate.npz", tmp_path / "b.npy", tmp_path / "x.npy"
+    plate = sp.csr_array(A - sp.diags_array(np.asarray(A.sum(axis=1)).ravel()))
+    sp.save_npz(matrix, plate)
+    b = plate @ np.random.default_rng(0).standard_normal(SIDE * SIDE)
+    np.save(rhs, b)
+    assert main(["solve", str(matrix), "--rhs", str(rhs), "--out", str(out)]) == 0
+    assert np.linalg.norm(b - plate @ np.load(out)) <= 1e-8 * np.linalg.norm(b)
+    capsys.readouterr()
+    assert main(["solve", str(matrix)]) == 1
+    assert capsys.readouterr().err.endswith("the matrix is singular, so pass a --rhs in its range\n")
