@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 
 from rllib_psparsity.config.load import from_json
@@ -13,6 +14,7 @@ from rllib_psparsity.deploy.artifact import save_policy
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.training.checkpoint import MANIFEST, check_checkpoint, newest_checkpoint
+from rllib_psparsity.training.model_card import model_card
 
 MODULE_PATH = Path("algorithm/learner_group/learner/rl_module/default_policy")
 
@@ -28,7 +30,23 @@ def export_policy(source: Path, target: Path) -> None:
         checkpoint, iteration, _ = newest_checkpoint(source)
         run_dir = source
     config = from_json(run_dir / "config.json")
-    save_policy(load_network(checkpoint, config), config.environment, Path(target), model_card(config, iteration))
+    card = model_card(config, iteration, _metrics(run_dir), _heldout(run_dir, iteration))
+    save_policy(load_network(checkpoint, config), config.environment, Path(target), card)
+
+
+def _metrics(run_dir: Path) -> list[dict[str, Any]]:
+    path = run_dir / "metrics.parquet"
+    return pq.read_table(path, columns=["iteration", "episodes", "seconds"]).to_pylist() if path.is_file() else []
+
+
+def _heldout(run_dir: Path, iteration: int) -> list[dict[str, Any]]:
+    """Rows of the comparison at the end of a run, if it was of the policy of that iteration."""
+    path = run_dir / "heldout.parquet"
+    if not path.is_file():
+        return []
+    table = pq.read_table(path, partitioning=None)
+    of_iteration = (table.schema.metadata or {}).get(b"iteration", b"")
+    return table.to_pylist() if of_iteration == str(iteration).encode() else []
 
 
 def load_network(checkpoint: Path, config: Config) -> SparsifierPolicy:
@@ -47,25 +65,3 @@ def load_network(checkpoint: Path, config: Config) -> SparsifierPolicy:
         {name.removeprefix(prefix): torch.as_tensor(value) for name, value in state.items() if name.startswith(prefix)}
     )
     return network.eval()
-
-
-def model_card(config: Config, iteration: int) -> str:
-    """What the exported policy was trained on, in Markdown."""
-    families = "\n".join(
-        f"- {family.family}: weight {family.weight:g}, size {family.size[0]} to {family.size[1]}"
-        for family in config.problems.families
-    )
-    return f"""# A learned strength of connection for algebraic multigrid
-
-Trained with rllib_psparsity: {iteration} iterations of {config.training.episodes_per_iteration} episodes, seed
-{config.seed}, reward `{config.reward.name}`, backbone `{config.policy.backbone}` of width {config.policy.width} with
-{config.policy.layers} layers.
-
-Trained on:
-
-{families}
-
-Recipes: {", ".join(config.policy.recipes)}.
-
-Matrices unlike these were not seen in training: compare with a classical method before you rely on it there.
-"""

@@ -20,7 +20,7 @@ from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import Config
-from rllib_psparsity.deploy.artifact import save_policy
+from rllib_psparsity.deploy.artifact import CARD, save_policy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.arms import PRIOR_ALONE, TRAINED_POLICY, policy_methods
@@ -35,9 +35,11 @@ from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.reporting.atomic import write_atomically
 from rllib_psparsity.reporting.plots import edges_figure
 from rllib_psparsity.training.checkpoint import newest_checkpoint
-from rllib_psparsity.training.export import load_network, model_card
+from rllib_psparsity.training.export import load_network
+from rllib_psparsity.training.model_card import model_card
 
 RESULTS = "heldout.parquet"
 PICTURE = "strong_edges.png"
@@ -87,7 +89,7 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], comm
     if (run_dir / POLICY).exists() and not earlier.exists():  # the run had ended before, and was then trained on
         (run_dir / POLICY).rename(earlier)
     if not (run_dir / POLICY).exists():
-        save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration))
+        save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration, rows))
     distribution = ProblemDistribution(config.problems, config.seed)
     problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
     learned, initial = inference_of(trained), inference_of(untrained)
@@ -99,8 +101,11 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], comm
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    metadata = {"seed": config.seed, "commit": commit(), "command": command or command_line()}
+    source = command or command_line()
+    metadata = {"seed": config.seed, "iteration": iteration, "commit": commit(), "command": source}
     write_rows(run_dir / RESULTS, compared, metadata)
+    card = model_card(config, iteration, rows, compared)
+    write_atomically(run_dir / POLICY / CARD, lambda path: path.write_text(card, encoding="utf-8"))
     console.print(comparison_table(compared, title=f"{len(problems)} held-out problems, seed {config.seed}"))
     decides = (prior_decide(initial), policy_decide(learned))
     _draw(problems, decides, rows, run_dir / PICTURE)
