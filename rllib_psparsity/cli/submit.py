@@ -121,7 +121,7 @@ def _follow(server: JobServer, job_id: str) -> int:
         return FAILED
     if details.status != "SUCCEEDED":
         print(f"psparsity: {_state(server, job_id)}", file=sys.stderr)
-        if details.driver_exit_code is None and details.message:
+        if details.status == "FAILED" and details.driver_exit_code is None and details.message:
             print(details.message, file=sys.stderr)
     return exit_code(details)
 

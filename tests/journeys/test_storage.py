@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import rllib_psparsity
@@ -27,6 +28,7 @@ SETTINGS = (
 
 def psparsity(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "500", "TMPDIR": str(cwd)}
+    environment["RAY_TMPDIR"] = tempfile.gettempdir()  # Ray's sockets need a short path
     environment.pop("RAY_ADDRESS", None)
     return subprocess.run(
         [sys.executable, "-m", "rllib_psparsity", *arguments],
