@@ -11,6 +11,7 @@ from rllib_psparsity.cli.export import export
 from rllib_psparsity.cli.info import info
 from rllib_psparsity.cli.resume import resume
 from rllib_psparsity.cli.solve import solve
+from rllib_psparsity.cli.submit import submit
 from rllib_psparsity.cli.train import train
 from rllib_psparsity.cli.tune import tune
 
@@ -22,5 +23,5 @@ app = App(
 )
 
 # The files of the commands import what is heavy inside their functions: `psparsity --help` is instant.
-for command in (train, resume, tune, evaluate, solve, export, diagnose, info):
+for command in (train, resume, tune, submit, evaluate, solve, export, diagnose, info):
     app.command(command)

@@ -18,6 +18,11 @@ def require_training_extra(command: str) -> None:
         )
 
 
+def is_uri(location: str) -> bool:
+    """Whether a run directory lies in storage such as s3://bucket/runs/first."""
+    return "://" in location
+
+
 def require_run_dir(run_dir: Path) -> None:
     """Refuse a path that is not the directory of a run."""
     if not run_dir.is_dir():

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import require_run_dir, require_training_extra
+from rllib_psparsity.cli.options import is_uri, require_run_dir, require_training_extra
 from rllib_psparsity.errors import InputError
 
 
 def resume(
-    run_dir: Path,
+    run_dir: str,
     /,
     *,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
@@ -22,18 +22,24 @@ def resume(
     Parameters
     ----------
     run_dir
-        The directory of the run.
+        The directory of the run, or its URI.
     set_
         training.iterations=N, to train longer than the run was meant to.
     """
     from rllib_psparsity.config.load import from_json
 
-    require_run_dir(run_dir)
-    checkpoints = run_dir / "checkpoints"
+    if is_uri(run_dir):
+        require_training_extra("resume")
+        from rllib_psparsity.training.remote_run import resume as run_remotely
+
+        return run_remotely(run_dir, set_)
+    directory = Path(run_dir)
+    require_run_dir(directory)
+    checkpoints = directory / "checkpoints"
     if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
         raise InputError(f"{run_dir} holds no checkpoint to resume from; start over with psparsity train")
-    from_json(run_dir / "config.json", set_)
+    from_json(directory / "config.json", set_)
     require_training_extra("resume")
     from rllib_psparsity.training.run import resume as run
 
-    return run(run_dir, set_)
+    return run(directory, set_)

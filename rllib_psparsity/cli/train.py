@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import require_free, require_training_extra
+from rllib_psparsity.cli.options import is_uri, require_free, require_training_extra
 
 if TYPE_CHECKING:
     from rllib_psparsity.config.schema import Config
@@ -18,7 +18,7 @@ def train(
     *,
     config: Path | None = None,
     variation: str | None = None,
-    run_dir: Path | None = None,
+    run_dir: str | None = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=1, negative=())] = (),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -31,7 +31,8 @@ def train(
     variation
         One of the study's variations; without --config, A or B of the triage study.
     run_dir
-        A new directory for everything that the run writes; runs/ and the time (UTC) by default.
+        A new directory for everything that the run writes, or a URI such as s3://bucket/runs/first; runs/ and the time
+        (UTC) by default.
     set_
         key=value with any dotted key of the configuration and a YAML value, as in training.lr=1e-3.
     dry_run
@@ -42,19 +43,24 @@ def train(
 
     resolved = load_config(config, variation, set_)
     ProblemDistribution(resolved.problems, resolved.seed)  # refuses families, ranges and files that cannot be
-    directory = run_dir or Path("runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    require_free(
-        directory,
-        f"already holds a run; go on with it by psparsity resume {directory}, or name another --run-dir",
-    )
+    directory = run_dir or f"runs/{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    if not is_uri(directory):
+        require_free(
+            Path(directory),
+            f"already holds a run; go on with it by psparsity resume {directory}, or name another --run-dir",
+        )
     if dry_run:
         print(resolved_json(resolved))
         print(_resources(resolved))
         return 0
     require_training_extra("train")
+    if is_uri(directory):
+        from rllib_psparsity.training.remote_run import train as run_remotely
+
+        return run_remotely(resolved, directory)
     from rllib_psparsity.training.run import train as run
 
-    return run(resolved, directory)
+    return run(resolved, Path(directory))
 
 
 def _resources(config: Config) -> str:

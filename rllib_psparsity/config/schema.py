@@ -283,6 +283,23 @@ class FaultsConfig(Section):
     """Failed attempts in a row, one after each iteration, to write metrics and checkpoint."""
 
 
+class ClusterConfig(Section):
+    """What a run that joins a Ray cluster may rely on; `resume --set` may change it."""
+
+    shared_run_dir: bool = True
+    """Refuse a run directory that not every node sees, since the driver may come back on any of them."""
+    patience: float | None = Field(default=None, ge=0)
+    """Seconds without a new node that the run waits for CPUs and GPUs that the cluster lacks; null is 600 where nodes
+    come and go (`ray up`, KubeRay) and 0 elsewhere."""
+
+
+class ReportingConfig(Section):
+    """Where the figures of an iteration go beside `metrics.parquet` and TensorBoard."""
+
+    prometheus: bool = True
+    """Export them through Ray, whose nodes answer Prometheus."""
+
+
 class Config(Section):
     """One run of `psparsity train`."""
 
@@ -298,6 +315,8 @@ class Config(Section):
     learner: LearnerConfig = LearnerConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     faults: FaultsConfig = FaultsConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    reporting: ReportingConfig = ReportingConfig()
 
     @model_validator(mode="after")
     def _likelihood_has_row_picks(self) -> Config:

@@ -27,6 +27,7 @@ from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.env_runner import DroppedEpisode, SparsifyEnvRunner
 from rllib_psparsity.training.env_runner_group import own_env_runner_group
 from rllib_psparsity.training.moving_baseline import MovingBaseline
+from rllib_psparsity.training.prometheus import QUEUE
 from rllib_psparsity.training.record import EPISODES, episode_figures
 from rllib_psparsity.training.reward_normaliser import RewardNormaliser
 from rllib_psparsity.training.rollouts import count_graphs, problem_of
@@ -101,6 +102,7 @@ class SparsifyPPO(PPO):
             "difficulty": self.curriculum.difficulty,
             "seconds_sampling": sampled.seconds,
             "dropped_episodes": float(len(self.dropped)),
+            QUEUE: float(sampled.queued),
         }
         self.episodes_started += len(episodes) + len(self.dropped)
         self.updates += 1

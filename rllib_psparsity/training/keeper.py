@@ -31,14 +31,21 @@ class Keeper:
     run_dir : the run's directory
     config : the run's configuration
     say : prints a sentence
+    saved : called after every checkpoint
     """
 
     def __init__(
-        self, algorithm: Any, metrics: MetricsFile, run_dir: Path, config: Config, say: Callable[[str], None]
+        self,
+        algorithm: Any,
+        metrics: MetricsFile,
+        run_dir: Path,
+        config: Config,
+        say: Callable[[str], None],
+        saved: Callable[[], object] | None = None,
     ) -> None:
         self._algorithm, self._metrics, self._run_dir = algorithm, metrics, run_dir
         self._keep, self._attempts = config.checkpoint.keep, config.faults.write_attempts
-        self._say = say
+        self._say, self._after_checkpoint = say, saved
         self._unwritten: deque[Mapping[str, Any]] = deque()
         self._iteration = self._saved = len(metrics.rows)
         self._checkpoint_is_due = False
@@ -61,7 +68,7 @@ class Keeper:
             time.sleep(PAUSE_SECONDS)
 
     def _write(self, again: str) -> bool:
-        what = "metrics"
+        what, newest = "metrics", self._saved
         try:
             while self._unwritten:
                 self._metrics.append(self._unwritten[0])
@@ -81,4 +88,6 @@ class Keeper:
             self._say(f"{failure}; earlier checkpoints are intact, and it is tried again {again}")
             return False
         self._failures = 0
+        if self._after_checkpoint is not None and self._saved > newest:
+            self._after_checkpoint()
         return True

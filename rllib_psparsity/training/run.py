@@ -15,9 +15,12 @@ from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.reporting.live import LiveTable
 from rllib_psparsity.training.checkpoint import newest_checkpoint
 from rllib_psparsity.training.env_runner import DroppedEpisode
+from rllib_psparsity.training.mirror import Mirror
 from rllib_psparsity.training.outcome import RESULTS, conclude, reference_figures
 from rllib_psparsity.training.ray_session import ray_session
+from rllib_psparsity.training.resources import require_resources
 from rllib_psparsity.training.session import TrainingSession
+from rllib_psparsity.training.shared_directory import require_shared
 
 RESUMABLE = (
     "training.iterations",
@@ -28,20 +31,24 @@ RESUMABLE = (
     "faults.dropped_episodes",
     "faults.skipped_updates",
     "faults.write_attempts",
+    "cluster.shared_run_dir",
+    "cluster.patience",
+    "reporting.prometheus",
 )
 """Keys that a resume may change: none of them changes what an iteration computes."""
 
 
-def train(config: Config, run_dir: Path) -> int:
+def train(config: Config, run_dir: Path, mirror: Mirror | None = None) -> int:
     """Train from the beginning; returns the exit code.
 
-    Raises `InputError` before anything is started if the problems leave nothing to decide, and `RunStopped` when more
-    goes wrong than `faults` allows.
+    With a `mirror`, `run_dir` is its local directory. Raises `InputError` before anything is started if the problems
+    leave nothing to decide or the cluster lacks what the run asks for, and `RunStopped` when more goes wrong than
+    `faults` allows.
     """
-    return _run(config, run_dir, reference_figures(config), checkpoint=None, iteration=0)
+    return _run(config, run_dir, reference_figures(config), checkpoint=None, iteration=0, mirror=mirror)
 
 
-def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
+def resume(run_dir: Path, overrides: Sequence[str] = (), mirror: Mirror | None = None) -> int:
     """Go on from the newest whole checkpoint of a run; returns the exit code.
 
     Raises `InputError`, with all files as they were, if the run cannot be resumed, and `RunStopped` as `train` does.
@@ -62,25 +69,33 @@ def resume(run_dir: Path, overrides: Sequence[str] = ()) -> int:
         )
     for remark in remarks:
         print(f"psparsity: {remark}; the one before it is used")
-    return _run(config, run_dir, reference_figures(config), checkpoint, iteration)
+    return _run(config, run_dir, reference_figures(config), checkpoint, iteration, mirror)
 
 
-def _run(config: Config, run_dir: Path, reference: dict[str, float], checkpoint: Path | None, iteration: int) -> int:
+def _run(
+    config: Config,
+    run_dir: Path,
+    reference: dict[str, float],
+    checkpoint: Path | None,
+    iteration: int,
+    mirror: Mirror | None,
+) -> int:
     needed = config.env_runners.count + config.learner.count
     live = LiveTable(config.training.iterations, reference)
-    with (
-        ray_session(num_cpus=max(needed, os.cpu_count() or 1)),
-        stop_requests() as stop,
-        TrainingSession(config, run_dir, checkpoint, iteration, live.say) as session,
-    ):
-        with live:
-            while not (session.finished or stop or session.trouble):
-                row = session.step()
-                live.update(row)
-                _say_what_was_lost(session.dropped, row, live)
-            session.save()
-        iteration, rows, trouble = session.iteration, session.rows, session.trouble
-    remedy = f"go on with: psparsity resume {run_dir}" if iteration else "nothing was learned yet, start over"
+    place, saved = (str(run_dir), None) if mirror is None else (mirror.uri, mirror.push)
+    with ray_session(num_cpus=max(needed, os.cpu_count() or 1)), stop_requests() as stop:
+        require_resources(config)
+        if mirror is None and config.cluster.shared_run_dir:
+            require_shared(run_dir)
+        with TrainingSession(config, run_dir, checkpoint, iteration, live.say, saved) as session:
+            with live:
+                while not (session.finished or stop or session.trouble):
+                    row = session.step()
+                    live.update(row)
+                    _say_what_was_lost(session.dropped, row, live)
+                session.save()
+            iteration, rows, trouble = session.iteration, session.rows, session.trouble
+    remedy = f"go on with: psparsity resume {place}" if iteration else "nothing was learned yet, start over"
     if trouble:
         raise RunStopped(f"{trouble}; iteration {iteration} is saved, mend the cause or raise the limit, then {remedy}")
     if stop:

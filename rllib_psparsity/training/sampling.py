@@ -33,13 +33,14 @@ DEATHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Episodes in the order of their numbers, those that were dropped, the runners' metrics (one a chunk), and how long
-    a runner was busy with them, in seconds on average."""
+    """Episodes in the order of their numbers, those that were dropped, the runners' metrics (one a chunk), how long a
+    runner was busy with them, in seconds on average, and how many were there before anyone waited for them."""
 
     episodes: list[SingleAgentEpisode]
     dropped: list[DroppedEpisode]
     metrics: list[dict[str, Any]]
     seconds: float
+    queued: int
 
 
 class Sampling:
@@ -76,6 +77,7 @@ class Sampling:
         self._in_flight: dict[int, list[int]] = defaultdict(list)
         self._since: dict[int, float] = {}
         self._deaths: Counter[int] = Counter()
+        self._queued: int | None = None
 
     def begin(self) -> None:
         """Give the remote runners work for a while, in which the driver does something else."""
@@ -98,6 +100,7 @@ class Sampling:
             sorted((episode for chunk in done for episode in chunk.dropped), key=lambda episode: episode.index),
             [chunk.metrics for chunk in done if chunk.metrics],
             sum(chunk.seconds for chunk in done) / max(1, self._group.num_remote_workers()),
+            self._queued or 0,
         )
 
     def _gather(self, restore: Callable[[], Any]) -> None:
@@ -113,6 +116,8 @@ class Sampling:
                 self._in_flight[worker].remove(chunk.number)
                 self._since[worker] = time.monotonic()
                 self._take(chunk)
+            if self._queued is None:
+                self._queued = sum(len(chunk.episodes) for chunk in self._results.values())
             now = time.monotonic()
             self._end_the_hung(now)
             # Before they are restored: a runner that comes back knows nothing of what it was asked for.

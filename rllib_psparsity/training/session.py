@@ -21,7 +21,8 @@ from rllib_psparsity.training.checkpoint import restore_checkpoint
 from rllib_psparsity.training.env_runner import DroppedEpisode
 from rllib_psparsity.training.keeper import Keeper
 from rllib_psparsity.training.limits import beyond_limits
-from rllib_psparsity.training.record import metrics_row
+from rllib_psparsity.training.prometheus import prometheus_exporter
+from rllib_psparsity.training.record import EPISODES, metrics_row
 
 
 class TrainingSession:
@@ -35,6 +36,7 @@ class TrainingSession:
     run_dir : the run's directory; its ``config.json`` is written once the checkpoint is known to fit
     checkpoint : where to go on from; rows of metrics beyond `iteration`, its number, are dropped
     say : prints a sentence
+    saved : called after every checkpoint
 
     Attributes
     ----------
@@ -50,6 +52,7 @@ class TrainingSession:
         checkpoint: Path | None = None,
         iteration: int = 0,
         say: Callable[[str], None] = print,
+        saved: Callable[[], object] | None = None,
     ) -> None:
         self.config, self.run_dir, self.iteration, self._say = config, run_dir, iteration, say
         metrics = MetricsFile(run_dir / "metrics.parquet")
@@ -69,7 +72,8 @@ class TrainingSession:
             metrics.truncate_after(iteration)
             self.rows = metrics.rows
             self.trouble = beyond_limits(self.rows, config.faults)
-            self._keeper = Keeper(self._algorithm, metrics, run_dir, config, say)
+            self._keeper = Keeper(self._algorithm, metrics, run_dir, config, say, saved)
+            self._export = prometheus_exporter(config)
             self._board = undo.enter_context(Board(run_dir / "tensorboard", iteration + 1))
             self._end = undo.pop_all()
 
@@ -99,6 +103,7 @@ class TrainingSession:
         self.rows.append(row)
         self.iteration = row["iteration"]
         self._board.add(row)
+        self._export(row, result[EPISODES])
         self.trouble = beyond_limits(self.rows, self.config.faults)
         self._keeper.keep(row, checkpoint=self.iteration % self.config.checkpoint.every == 0)
         return row

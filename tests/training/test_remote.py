@@ -178,6 +178,16 @@ def test_sampling_gives_up_when_nobody_answers(monkeypatch):
     assert len(attempts) >= 2
 
 
+def gradients(algorithm) -> list[dict[str, np.ndarray]]:
+    """Of every learner's last update, by parameter, after the clip."""
+
+    def of(learner):
+        network = learner.module[DEFAULT_MODULE_ID].unwrapped().network
+        return {name: p.grad.numpy().copy() for name, p in network.named_parameters() if p.grad is not None}
+
+    return [result.get() for result in algorithm.learner_group.foreach_learner(of)]
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -212,6 +222,13 @@ def test_two_learners_update_as_one(build, overrides):
     assert all(np.isfinite(value) for value in row.values())
     for name, value in timeless(expected).items():
         assert row[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+    (whole,), shared = gradients(one), gradients(two)
+    scale = max(np.abs(gradient).max() for gradient in whole.values())
+    assert scale > 0.0 and len(shared) == 2
+    for gradient in shared:  # that of the union of both minibatches, in either learner
+        assert gradient.keys() == whole.keys()
+        for name, value in whole.items():
+            assert np.abs(gradient[name] - value).max() <= 1e-5 * scale, name
     theirs, ours = (algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID] for algorithm in (one, two))
     for name, value in theirs.items():
         assert np.asarray(ours[name]) == pytest.approx(np.asarray(value), abs=2e-4), name
