@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import ray
@@ -60,7 +61,7 @@ def main() -> None:
             seconds = []
             for k in range(options.iterations):
                 victims = runner_processes(algorithm) if k < kills else []
-                timer = after(0.2, lambda pid=victims[k % len(victims)]: kill(pid)) if victims else None
+                timer = after(0.2, partial(kill, victims[k % len(victims)])) if victims else None
                 begin = time.perf_counter()
                 algorithm.train()
                 seconds.append(time.perf_counter() - begin)

@@ -12,6 +12,7 @@ from rllib_psparsity.cli.info import info
 from rllib_psparsity.cli.resume import resume
 from rllib_psparsity.cli.solve import solve
 from rllib_psparsity.cli.train import train
+from rllib_psparsity.cli.tune import tune
 
 app = App(
     name="psparsity",
@@ -21,5 +22,5 @@ app = App(
 )
 
 # The files of the commands import what is heavy inside their functions: `psparsity --help` is instant.
-for command in (train, resume, evaluate, solve, export, diagnose, info):
+for command in (train, resume, tune, evaluate, solve, export, diagnose, info):
     app.command(command)

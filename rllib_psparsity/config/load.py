@@ -55,6 +55,11 @@ def from_json(path: Path, overrides: Sequence[str] = ()) -> Config:
     return _resolve(data, overrides)
 
 
+def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
+    """The same configuration but for `key=value` texts."""
+    return _resolve(_plain(config), overrides)
+
+
 def resolved_json(config: Config) -> str:
     """The whole configuration as JSON, with the names that people write."""
     return config.model_dump_json(by_alias=True, indent=2)

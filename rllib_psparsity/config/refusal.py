@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +32,11 @@ _EXPECTED = {
 """pydantic's error types -> what the value must be, with the names of the error's context."""
 
 
-def sentence(error: ValidationError) -> str:
+Nearest = Callable[..., str]
+"""Finds the valid key for an unknown one, as `nearest_key` does."""
+
+
+def sentence(error: ValidationError, nearest: Nearest = nearest_key) -> str:
     """Name the first thing wrong with dotted key, value and expectation, and count the others.
 
     Unknown keys come first: a misspelt key often makes another one missing.
@@ -41,20 +46,20 @@ def sentence(error: ValidationError) -> str:
     # A refused element also leaves its list too short: what is wrong further inside says it better.
     errors = [one for one in errors if not any(_inside(place, one["loc"]) for place in places)]
     errors.sort(key=lambda one: one["type"] != "extra_forbidden")
-    first = _explain(errors[0])
+    first = _explain(errors[0], nearest)
     others = len(errors) - 1
     if others:
         first += f" (and {others} more {'mistake' if others == 1 else 'mistakes'})"
     return first
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, nearest: Nearest) -> str:
     key = ".".join(str(part) for part in error["loc"])
     value, context = error["input"], error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         key, value = _down_to_leaf(key, value)
-        nearest = nearest_key(key, is_section=isinstance(value, dict))
-        return f"unknown key {key!r}; the nearest valid key is {nearest!r}"
+        valid = nearest(key, is_section=isinstance(value, dict))
+        return f"unknown key {key!r}; the nearest valid key is {valid!r}"
     if error["type"] == "missing":
         return f"{key} is missing; give it a value"
     if error["type"] == "value_error":

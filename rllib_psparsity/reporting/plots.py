@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,6 +123,30 @@ def edges_figure(
     curve.set_xlabel("iteration")
     curve.set_ylabel("reward")
     _tidy(curve)
+    return figure
+
+
+def settings_figure(figures: Mapping[str, Sequence[float]], metric: str, title: str) -> Figure:
+    """A figure of several settings: a point a seed, a bar at the mean of each setting that has any.
+
+    Parameters
+    ----------
+    figures : setting -> figures of its seeds, in the order from top to bottom
+    metric, title : texts
+    """
+    figure = new_figure(8, 1.6 + 0.35 * len(figures))
+    ax = figure.subplots()
+    for place, values in enumerate(figures.values()):
+        ax.plot(values, [place] * len(values), "o", color=BLUE, alpha=0.6, markersize=6)
+        if values:
+            ax.plot([float(np.mean(values))], [place], "|", color=ORANGE, markersize=18, markeredgewidth=2.5)
+    ax.grid(True, axis="x", color="#EBEBEB", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_yticks(range(len(figures)), list(figures))
+    ax.set_ylim(len(figures) - 0.5, -0.5)
+    ax.set_xlabel(f"{metric}: seeds (points) and their mean (bars)")
+    ax.set_title(textwrap.fill(" ".join(title.split()), 90), fontsize=9.5)
     return figure
 
 

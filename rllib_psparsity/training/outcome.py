@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,9 @@ POLICY = "policy"
 REFERENCE_PROBLEMS = 8
 
 
-def reference_figures(config: Config) -> dict[str, float]:
-    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
-
-    Raises `InputError` if a problem is too small for anything to be decided.
-    """
+def reference_problems(config: Config) -> Iterator[Problem]:
+    """A few held-out problems; `InputError` at one that is too small for anything to be decided."""
     problems = ProblemDistribution(config.problems, config.seed)
-    menu = parse_menu(config.policy.recipes)
-    prior = prior_decide(inference_of(untrained_network(config.policy, config.seed)))
-    default, alone = [], []
     for index in range(min(REFERENCE_PROBLEMS, config.problems.heldout_problems)):
         problem = problems.heldout(index)
         if problem.num_unknowns // problem.block_size <= config.environment.max_coarse:
@@ -63,6 +57,18 @@ def reference_figures(config: Config) -> dict[str, float]:
                 f"problem {problem.name} has {problem.num_unknowns // problem.block_size} nodes, but needs more than "
                 f"environment.max_coarse = {config.environment.max_coarse}; take larger sizes or a lower max_coarse"
             )
+        yield problem
+
+
+def reference_figures(config: Config) -> dict[str, float]:
+    """Work per digit of PyAMG's default and of the prior alone, geometric means over a few held-out problems.
+
+    Raises `InputError` if a problem is too small for anything to be decided.
+    """
+    menu = parse_menu(config.policy.recipes)
+    prior = prior_decide(inference_of(untrained_network(config.policy, config.seed)))
+    default, alone = [], []
+    for problem in reference_problems(config):
         hierarchy = build_hierarchy(problem.A, problem.B, prior, menu=menu, limits=config.environment)
         default.append(measure_solve(PYAMG_DEFAULT.build(problem.A, problem.B)).work_per_digit)
         alone.append(measure_solve(hierarchy.to_pyamg()).work_per_digit)
@@ -72,8 +78,11 @@ def reference_figures(config: Config) -> dict[str, float]:
     }
 
 
-def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Compare on held-out problems, draw, export the policy, and say where everything is."""
+def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], command: str | None = None) -> None:
+    """Compare on held-out problems, draw, export the policy, and say where everything is.
+
+    `command` is kept with the comparison; that of this process if there is none.
+    """
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
     trained, untrained = load_network(checkpoint, config), untrained_network(config.policy, config.seed)
     earlier = run_dir / f"{POLICY}_before_{iteration}"
@@ -92,7 +101,8 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]]) -> N
         compared = compare(
             problems, methods, config.seed, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    metadata = {"seed": config.seed, "iteration": iteration, "commit": commit(), "command": command_line()}
+    provenance = {"commit": commit(), "command": command or command_line()}
+    metadata = {"seed": config.seed, "iteration": iteration, **provenance}
     write_rows(run_dir / RESULTS, compared, metadata)
     card = model_card(config, iteration, rows, compared)
     write_atomically(run_dir / POLICY / CARD, lambda path: path.write_text(card, encoding="utf-8"))

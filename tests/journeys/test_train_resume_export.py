@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import rllib_psparsity
-from benchmarks.processes import descendants
 from rllib_psparsity.cli import main
 from rllib_psparsity.training.checkpoint import newest_checkpoint
 from tests.environment.tiny import MENU, SCALAR
+from tests.journeys.session import Session, iterations
 
-ROOT = Path(rllib_psparsity.__file__).parents[1]
 SETTINGS = (
     SCALAR,
     MENU,
@@ -40,55 +35,6 @@ SETTINGS = (
     "checkpoint.every=3",
     "checkpoint.keep=2",
 )
-PATIENCE_SECONDS = 120.0
-
-
-class Session:
-    """A `psparsity` in a session of its own; whatever it started is gone when the block ends."""
-
-    def __init__(self, *arguments: str, cwd: Path) -> None:
-        self.log = cwd / f"{arguments[0]}.log"
-        self.offspring: set[int] = set()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "rllib_psparsity", *arguments],
-                cwd=cwd,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    def kill(self) -> None:
-        self.offspring |= descendants(self.process.pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        for pid in self.offspring:  # Ray puts some of its processes in groups of their own
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def wait(self) -> int:
-        return self.process.wait(timeout=PATIENCE_SECONDS)
-
-    def wait_for_iteration(self, run_dir: Path, iteration: int) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not iterations(run_dir) or iterations(run_dir)[-1] < iteration:
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-
-def iterations(run_dir: Path) -> list[int]:
-    file = run_dir / "metrics.parquet"
-    return pq.ParquetFile(file).read().column("iteration").to_pylist() if file.exists() else []
 
 
 def hashes(directory: Path) -> dict[str, str]:
