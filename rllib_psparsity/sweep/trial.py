@@ -56,11 +56,11 @@ class SweepTrial(Trainable):
             return self._report(MetricsFile(self._run_dir / METRICS).rows[-1])
         self._sound = False  # until the iteration has ended: weights of a broken one are not worth keeping
         session = self._session = self._session or self._open()
-        row = session.rows[-1] if session.finished else session.step()
-        # A member that is replaced is stopped without notice, perhaps after its place was taken: it saves nothing then.
+        row = session.rows[-1] if session.finished or session.trouble else session.step()
         if session.trouble:
             session.save()
             raise RunStopped(session.trouble)
+        # A member that is replaced is stopped without notice, perhaps after its place was taken: it saves nothing then.
         if session.finished or self._population or time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save(session)
         if session.finished:

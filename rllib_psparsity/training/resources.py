@@ -35,7 +35,11 @@ def require_resources(config: Config) -> None:
             f"learner.gpus is {config.learner.gpus:g} with the learner in the driver, but PyTorch finds no GPU on the "
             "driver's node; set learner.count=1 for a learner on a node with a GPU, or learner.gpus=0"
         )
-    wanted = bundles(config)
+    require_bundles(bundles(config), config)
+
+
+def require_bundles(wanted: list[dict[str, float]], config: Config) -> None:
+    """The same for these bundles, whatever they are for."""
     missing = lacking(wanted)
     if not missing:
         return
