@@ -60,20 +60,24 @@ def _files_of(name: str, arguments: dict[str, Any]) -> list[Path]:
         return [] if file is None else [file]
     if name == "tune":
         return _sweep_files(arguments["file"])
+    from rllib_psparsity.config.load import load_config
+    from rllib_psparsity.training.run import refuse_changes
+
+    overrides = arguments.get("set_", ())
+    refuse_changes(overrides)
+    load_config(overrides=overrides)
     return []
 
 
 def _sweep_files(file: Path) -> list[Path]:
     """A sweep, and the study beside it that it may build on; none for the name of a shipped sweep."""
-    from rllib_psparsity.config.yaml_text import parse_yaml, read_text
+    from rllib_psparsity.cli.tune import checked_sweep
 
-    if not file.suffix and not file.exists():
+    path, sweep, *_ = checked_sweep(file)
+    if path != file:
         return []
-    content = parse_yaml(read_text(file), str(file))
-    base = content.get("base") if isinstance(content, dict) else None
-    study = base.get("study") if isinstance(base, dict) else None
-    beside = file.parent / study if isinstance(study, str) else None
-    return [file, beside] if beside is not None and beside.suffix and beside.is_file() else [file]
+    study = sweep.base.study
+    return [file, file.parent / study] if study.endswith(".yaml") else [file]
 
 
 def _check_directory(name: str, arguments: dict[str, Any]) -> None:

@@ -41,13 +41,7 @@ def tune(
     address
         A Ray cluster to run on, such as auto; without it a local Ray, or the one that RAY_ADDRESS names.
     """
-    from rllib_psparsity.sweep.definition import load_sweep, shipped_sweep
-    from rllib_psparsity.sweep.plan import planned_trials, refuse_impossible
-
-    path = shipped_sweep(str(file)) if not file.suffix and not file.exists() else file
-    sweep, base = load_sweep(path)
-    trials = planned_trials(sweep)
-    refuse_impossible(base, trials)
+    path, sweep, base, trials = checked_sweep(file)
     directory = run_dir or Path("runs") / "sweeps" / path.stem
     if not resume:
         require_free(
@@ -62,6 +56,18 @@ def tune(
     from rllib_psparsity.sweep.run import run_sweep
 
     return run_sweep(sweep, base, file, directory, resume=resume, address=address)
+
+
+def checked_sweep(file: Path) -> tuple[Path, Sweep, Config, Sequence[TrialPlan]]:
+    """The YAML that a file or a shipped sweep's name stands for, and what it says; `InputError` if it cannot be."""
+    from rllib_psparsity.sweep.definition import load_sweep, shipped_sweep
+    from rllib_psparsity.sweep.plan import planned_trials, refuse_impossible
+
+    path = shipped_sweep(str(file)) if not file.suffix and not file.exists() else file
+    sweep, base = load_sweep(path)
+    trials = planned_trials(sweep)
+    refuse_impossible(base, trials)
+    return path, sweep, base, trials
 
 
 def _print_plan(sweep: Sweep, base: Config, trials: Sequence[TrialPlan]) -> None:

@@ -38,7 +38,7 @@ from rllib_psparsity.sweep.search import refuse_missing_optuna, scheduler_of, se
 from rllib_psparsity.sweep.trial import PLAN, STOPPED, SweepTrial, has_ended
 from rllib_psparsity.training.outcome import reference_problems
 from rllib_psparsity.training.ray_session import ray_session
-from rllib_psparsity.training.resources import require_bundles
+from rllib_psparsity.training.resources import await_nodes
 from rllib_psparsity.training.run import stop_requests
 from rllib_psparsity.training.shared_directory import require_shared
 
@@ -71,7 +71,7 @@ def run_sweep(
     if resume:
         _refuse_another(sweep_dir, identity)
     with ray_session(num_cpus=processors, address=address), stop_requests() as stop:
-        require_bundles(needed, base)
+        await_nodes(needed, base.cluster.patience)
         refuse_unplaceable(needed, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         if base.cluster.shared_run_dir:
             require_shared(sweep_dir)

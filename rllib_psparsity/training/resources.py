@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import ray
 import torch
@@ -25,29 +26,13 @@ def bundles(config: Config) -> list[dict[str, float]]:
 
 
 def require_resources(config: Config) -> None:
-    """Refuse a run whose actors or driver would lack CPUs or GPUs; `InputError` with the numbers.
-
-    In a cluster whose nodes come and go, the nodes are asked for, and waited for as long as new ones join
-    (`cluster.patience`).
-    """
+    """Refuse a run whose actors or driver would lack CPUs or GPUs; `InputError` with the numbers."""
     if config.learner.gpus and not config.learner.count and not torch.cuda.is_available():
         raise InputError(
             f"learner.gpus is {config.learner.gpus:g} with the learner in the driver, but PyTorch finds no GPU on the "
             "driver's node; set learner.count=1 for a learner on a node with a GPU, or learner.gpus=0"
         )
-    require_bundles(bundles(config), config)
-
-
-def require_bundles(wanted: list[dict[str, float]], config: Config) -> None:
-    """The same for these bundles, whatever they are for."""
-    missing = lacking(wanted)
-    if not missing:
-        return
-    patience = config.cluster.patience
-    if patience is None:
-        patience = PATIENCE_SECONDS if any(NODE_GROUP in node["Labels"] for node in ray.nodes()) else 0.0
-    if patience:
-        missing = _wait(wanted, patience)
+    missing = await_nodes(bundles(config), config.cluster.patience)
     if missing:
         raise InputError(
             f"the run needs {missing}; lower env_runners.count, learner.count or learner.gpus, or set "
@@ -55,7 +40,19 @@ def require_bundles(wanted: list[dict[str, float]], config: Config) -> None:
         )
 
 
-def lacking(wanted: list[dict[str, float]]) -> str:
+def await_nodes(wanted: Sequence[Mapping[str, float]], patience: float | None) -> str:
+    """What the cluster as a whole lacks for these bundles in the end; empty if nothing.
+
+    In a cluster whose nodes come and go, nodes are asked for, and waited for as long as new ones join
+    (`cluster.patience`).
+    """
+    missing = lacking(wanted)
+    if patience is None:
+        patience = PATIENCE_SECONDS if any(NODE_GROUP in node["Labels"] for node in ray.nodes()) else 0.0
+    return _wait(wanted, patience) if missing and patience else missing
+
+
+def lacking(wanted: Sequence[Mapping[str, float]]) -> str:
     """What the cluster as a whole lacks for the bundles, as in "32 CPUs, but the cluster has 3"; empty if nothing."""
     total: Counter[str] = Counter()
     for bundle in wanted:
@@ -68,11 +65,11 @@ def lacking(wanted: list[dict[str, float]]) -> str:
     )
 
 
-def _wait(wanted: list[dict[str, float]], patience: float) -> str:
+def _wait(wanted: Sequence[Mapping[str, float]], patience: float) -> str:
     """Ask an autoscaler for nodes, and wait until nothing is lacking or none has joined for a while."""
     from ray.autoscaler.sdk import request_resources
 
-    request_resources(bundles=wanted)
+    request_resources(bundles=[dict(bundle) for bundle in wanted])
     known, since = set(), time.monotonic()
     try:
         while missing := lacking(wanted):

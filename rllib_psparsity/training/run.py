@@ -53,13 +53,7 @@ def resume(run_dir: Path, overrides: Sequence[str] = (), mirror: Mirror | None =
 
     Raises `InputError`, with all files as they were, if the run cannot be resumed, and `RunStopped` as `train` does.
     """
-    for override in overrides:
-        key = override.partition("=")[0]
-        if key not in RESUMABLE:
-            raise InputError(
-                f"{key} cannot change when a run is resumed, only {', '.join(RESUMABLE)} can; start a new run with "
-                "psparsity train"
-            )
+    refuse_changes(overrides)
     config = from_json(run_dir / "config.json", overrides)
     checkpoint, iteration, remarks = newest_checkpoint(run_dir)
     if iteration >= config.training.iterations and (run_dir / RESULTS).exists():
@@ -70,6 +64,17 @@ def resume(run_dir: Path, overrides: Sequence[str] = (), mirror: Mirror | None =
     for remark in remarks:
         print(f"psparsity: {remark}; the one before it is used")
     return _run(config, run_dir, reference_figures(config), checkpoint, iteration, mirror)
+
+
+def refuse_changes(overrides: Sequence[str]) -> None:
+    """Refuse what would make another run of one that is resumed; `InputError`."""
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key not in RESUMABLE:
+            raise InputError(
+                f"{key} cannot change when a run is resumed, only {', '.join(RESUMABLE)} can; start a new run with "
+                "psparsity train"
+            )
 
 
 def _run(
