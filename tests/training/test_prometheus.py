@@ -6,15 +6,18 @@ import re
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import ray
 
+import rllib_psparsity
 from rllib_psparsity.reporting.metrics import METRICS
 from rllib_psparsity.training import prometheus
 from rllib_psparsity.training.prometheus import GAUGES, QUEUE, prometheus_exporter
 from tests.environment.tiny import tiny_config
 
+PAGE = Path(rllib_psparsity.__file__).parents[1] / "docs" / "submit.md"
 PATIENCE_SECONDS = 180.0
 """Ray reports every 10 s."""
 
@@ -49,6 +52,7 @@ def test_figures_reach_prometheus_under_the_documented_names(local_ray):
         assert figures[name] == k, f"{name}, also where the last iteration has no such figure"
     documented = re.findall(r"^    (psparsity_\w+) +(gauge|counter) ", prometheus.__doc__ or "", re.MULTILINE)
     assert {name for name, _ in documented} == set(figures)
+    assert re.findall(r"^\| `(psparsity_\w+)` \| (gauge|counter) \|", PAGE.read_text(), re.MULTILINE) == documented
     assert set(GAUGES.values()) <= {metric.name for metric in METRICS}
 
 
