@@ -189,7 +189,7 @@ def test_every_damage_is_refused_in_one_sentence(saved, name):
 
 def test_a_policy_that_is_no_directory_is_refused(tmp_path):
     with pytest.raises(
-        InputError, match=r"policy 'nowhere' is neither a shipped policy \(default\) nor a directory; name one that"
+        InputError, match=r"policy 'nowhere' is neither a shipped policy \(default, many_solves\) nor a directory; name one that"
     ):
         load_policy("nowhere")
     (tmp_path / "weights.pkl").write_bytes(b"")

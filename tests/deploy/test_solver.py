@@ -81,7 +81,7 @@ def test_matrices_without_edges_work(directory):
 
 def test_bad_input_is_refused(directory):
     A = poisson((4, 4), format="csr")
-    with pytest.raises(InputError, match=r"policy 'nowhere' is neither a shipped policy \(default\) nor"):
+    with pytest.raises(InputError, match=r"policy 'nowhere' is neither a shipped policy \(default, many_solves\) nor"):
         learned_solver(A, policy="nowhere")
     with pytest.raises(InputError, match="expected a square"):
         learned_solver(A[:3], policy=directory)
