@@ -188,9 +188,8 @@ def test_every_damage_is_refused_in_one_sentence(saved, name):
 
 
 def test_a_policy_that_is_no_directory_is_refused(tmp_path):
-    with pytest.raises(
-        InputError, match=r"policy 'nowhere' is neither a shipped policy \(default, many_solves\) nor a directory; name one that"
-    ):
+    names = r"policy 'nowhere' is neither a shipped policy \(default, many_solves\) nor a directory; name one that"
+    with pytest.raises(InputError, match=names):
         load_policy("nowhere")
     (tmp_path / "weights.pkl").write_bytes(b"")
     with pytest.raises(InputError, match="nor a directory"):
