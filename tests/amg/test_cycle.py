@@ -151,6 +151,14 @@ def test_coarse_solver_takes_blocks():
     np.testing.assert_allclose(case.A @ x, b, atol=1e-8)
 
 
+@pytest.mark.parametrize("shift", [0.0, 2.7, 3.9])
+def test_coarse_solver_of_a_large_matrix_however_indefinite(shift):
+    A = csr_array(pyamg.gallery.poisson((30, 31), format="csr") - shift * np.eye(30 * 31))
+    b = vectors(A.shape[0], 3)[0]
+    assert A.shape[0] > PINV_LIMIT
+    np.testing.assert_allclose(A @ coarse_solver(A)(b), b, atol=1e-8)
+
+
 @pytest.mark.parametrize("n", [40, PINV_LIMIT + 40])
 def test_coarse_solver_with_empty_rows(n):
     A = csr_array(block_diag([np.zeros((1, 1)), large(n), np.zeros((2, 2))]))
