@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from rllib_psparsity.cli.options import use_one_thread
 from rllib_psparsity.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ Several = Parameter(consume_multiple=1, negative=())
 NEEDED = {"pyarrow": "pyarrow", "matplotlib": "matplotlib", "torch": "torch", "skfem": "scikit-fem"}
 FILE_WIDTH = 120
 """Columns where no terminal says how many there are: the table without a broken line."""
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def evaluate(
@@ -58,8 +57,7 @@ def evaluate(
         _print_list()
         return 0
     _require_packages()
-    for variable in THREADS:  # before numpy is loaded: times are those of one thread
-        os.environ.setdefault(variable, "1")
+    use_one_thread()
     evaluation = _prepared(policy, suite, out, methods, seeds, repeats, selector)
     _run(evaluation)
     return 0

@@ -9,6 +9,15 @@ from pathlib import Path
 
 from rllib_psparsity.errors import InputError
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def use_one_thread() -> None:
+    """One thread for every method and process, unless the user's environment says otherwise; call it before NumPy is
+    imported, which reads this then."""
+    for variable in THREADS:
+        os.environ.setdefault(variable, "1")
+
 
 def require_training_extra(command: str) -> None:
     """Refuse a command that needs Ray where only the solver is installed."""

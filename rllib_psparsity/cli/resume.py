@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import is_uri, require_run_dir, require_training_extra
+from rllib_psparsity.cli.options import is_uri, require_run_dir, require_training_extra, use_one_thread
 from rllib_psparsity.errors import InputError
 
 
@@ -26,6 +26,7 @@ def resume(
     set_
         training.iterations=N, to train longer than the run was meant to.
     """
+    use_one_thread()
     from rllib_psparsity.config.load import from_json
 
     if is_uri(run_dir):

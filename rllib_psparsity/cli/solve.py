@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import require_matplotlib, require_new_file
+from rllib_psparsity.cli.options import require_matplotlib, require_new_file, use_one_thread
 from rllib_psparsity.errors import InputError, SetupFailure
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ def solve(
     no_guard
         Keep the learned hierarchy even where a cheap test finds it poor.
     """
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # one thread for every method; NumPy reads them when it is imported
+    use_one_thread()
     from rich.console import Console
 
     from rllib_psparsity.deploy import learned_solver, load_policy

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import is_uri, require_free, require_training_extra
+from rllib_psparsity.cli.options import is_uri, require_free, require_training_extra, use_one_thread
 
 if TYPE_CHECKING:
     from rllib_psparsity.config.schema import Config
@@ -38,6 +38,7 @@ def train(
     dry_run
         Print the resolved configuration and the resources it asks for, and start nothing.
     """
+    use_one_thread()
     from rllib_psparsity.config.load import load_config, resolved_json
     from rllib_psparsity.problems.distribution import ProblemDistribution
 
