@@ -11,6 +11,7 @@ from rllib_psparsity.problems.families import (
     graph_laplacian,
     helmholtz_shifted,
     jump_diffusion,
+    power_network,
     unstructured_diffusion,
 )
 from rllib_psparsity.problems.families.family import MIN_SIZE, Family, Parameter
@@ -26,6 +27,7 @@ FAMILIES: dict[str, Family] = {
         unstructured_diffusion,
         graph_laplacian,
         diffusion_3d,
+        power_network,
     )
 }
 """Every built-in family by its name."""

@@ -31,7 +31,12 @@ def make(rng: np.random.Generator, size: int, *, degree: float, sigma: float, sh
     numbers = np.cumsum(kept) - 1
     inside = kept[first]
     first, second, weights = numbers[first[inside]], numbers[second[inside]], weights[inside]
-    n = int(kept.sum())
+    matrix = laplacian(first, second, weights, int(kept.sum()), shift)
+    return scalar_problem(matrix, FAMILY.name, size, degree=degree, sigma=sigma, shift=shift)
+
+
+def laplacian(first: np.ndarray, second: np.ndarray, weights: np.ndarray, n: int, shift: float) -> csr_array:
+    """(n, n) Laplacian of the edges from `first` to `second`, plus `shift` on the diagonal; no edge is there twice."""
     diagonal = np.bincount(first, weights, n) + np.bincount(second, weights, n) + shift
     nodes = np.arange(n)
     entries = np.concatenate([-weights, -weights, diagonal])
@@ -39,7 +44,7 @@ def make(rng: np.random.Generator, size: int, *, degree: float, sigma: float, sh
     columns = np.concatenate([second, first, nodes]).astype(np.int32)
     matrix = csr_array((entries, (rows, columns)), shape=(n, n))
     matrix.sort_indices()
-    return scalar_problem(matrix, FAMILY.name, size, degree=degree, sigma=sigma, shift=shift)
+    return matrix
 
 
 FAMILY = Family(
