@@ -78,8 +78,9 @@ def gain(first: float, last: float, reward: str) -> float:
 
 
 def _share_of_edge_head(rows: Sequence[Row]) -> float:
-    """Norm of the edge head's gradient over that of the whole network's, median over iterations."""
-    return float(np.median([_number(row["grad_norm_edge_head"]) / _number(row["grad_norm"]) for row in rows]))
+    """Norm of the edge head's gradient over that of the whole network's, median over iterations; 0 if there is none."""
+    head, whole = _column(rows, "grad_norm_edge_head"), _column(rows, "grad_norm")
+    return float(np.median([part / norm if norm else 0.0 for part, norm in zip(head, whole, strict=True)]))
 
 
 def part_ratios(rows: Sequence[Row], config: Mapping[str, Any]) -> list[float]:

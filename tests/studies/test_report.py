@@ -71,6 +71,12 @@ def test_parts_of_the_gradient() -> None:
     assert part_ratios([row | {"grad_norm_value_head": 0.5}], config_of()) == [8.0]
 
 
+def test_without_any_gradient_the_edge_head_has_no_share() -> None:
+    dead = {"grad_norm": 0.0, "grad_norm_edge_head": 0.0}
+    figures = run_figures([row | dead for row in rows_of([1.0] * 30)], config_of())
+    assert figures["edge_head_first"] == figures["edge_head_last"] == 0.0
+
+
 def test_the_oracles_space_holds_the_configurations() -> None:
     plain = {"recipes": ["sa/jacobi/symmetric"]}
     two = {"max_levels": 2}
