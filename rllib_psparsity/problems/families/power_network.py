@@ -12,18 +12,22 @@ from rllib_psparsity.problems.families.graph_laplacian import laplacian
 from rllib_psparsity.problems.problem import Problem
 
 HUBS = 1.5
-"""Standard deviation of the logarithm of a node's chance to be where a dead end begins."""
+"""Standard deviation of the logarithm of a node's attraction: its chance to be the end of a shortcut or a dead end."""
 
 
-def make(rng: np.random.Generator, size: int, *, loops: float, leaves: float, sigma: float) -> Problem:
+def make(
+    rng: np.random.Generator, size: int, *, loops: float, shortcuts: float, leaves: float, sigma: float
+) -> Problem:
     """Susceptance matrix of a random power grid: a tree with some loops and dead ends, one node grounded.
 
-    Of size^2 nodes the share `leaves` has one edge, to a node that has often more of them. The others are points drawn
-    in the unit square, joined by the shortest tree in their Delaunay triangulation and by `loops` times as many of its
-    other edges, the shortest ones. An edge has the weight exp(sigma z), z standard normal, over its length relative to
-    1 / size, which is 1 for dead ends. The node drawn first is the reference: it is removed, and size^2 - 1 unknowns
-    remain. MATPOWER's cases (`problems.real.power_grids`) have 2.4 to 3.1 edges a node on average and up to 41, 17 to
-    41 % of the nodes have one edge, and the logarithms of the weights deviate by 1.1 to 2.4.
+    Of size^2 nodes the share `leaves` has one edge. The others are points drawn in the unit square, joined by the
+    shortest tree in their Delaunay triangulation and by `loops` times as many further edges: the shortest others of
+    the triangulation, but for the share `shortcuts`, which join any two. The ends of shortcuts and dead ends crowd at a
+    few nodes. An edge has the weight exp(sigma z), z standard normal. The node drawn first is the reference: it is
+    removed, and size^2 - 1 unknowns remain.
+
+    MATPOWER's cases (`problems.real.power_grids`) have 2.4 to 3.1 edges a node on average and up to 41, 17 to 41 % of
+    the nodes have one edge, and the logarithms of the weights deviate by 1.1 to 2.4.
     """
     n = size * size
     inner = n - round(leaves * n)
@@ -34,16 +38,22 @@ def make(rng: np.random.Generator, size: int, *, loops: float, leaves: float, si
     tree = minimum_spanning_tree(csr_array((length, pairs.T), shape=(inner, inner))).tocoo()
     in_tree = np.isin(pairs[:, 0] * inner + pairs[:, 1], tree.row.astype(np.int64) * inner + tree.col)
     others = np.flatnonzero(~in_tree)
-    added = others[np.argsort(length[others], kind="stable")[: round(loops * inner)]]
+    added = others[np.argsort(length[others], kind="stable")[: round((1 - shortcuts) * loops * inner)]]
     chosen = np.sort(np.concatenate([np.flatnonzero(in_tree), added]))
 
     attraction = np.exp(HUBS * rng.standard_normal(inner))
-    hosts = rng.choice(inner, n - inner, p=attraction / attraction.sum())
-    first, second = np.concatenate([pairs[chosen, 0], hosts]), np.concatenate([pairs[chosen, 1], np.arange(inner, n)])
-    relative = np.concatenate([length[chosen] * size, np.ones(n - inner)])
-    weights = np.exp(sigma * rng.standard_normal(len(first))) / relative
+    attraction /= attraction.sum()
+    lines = np.sort(rng.choice(inner, (round(shortcuts * loops * inner), 2), p=attraction), axis=1)
+    lines = lines[lines[:, 0] < lines[:, 1]]
+    hosts = rng.choice(inner, n - inner, p=attraction)
+    dead_ends = np.stack([hosts, np.arange(inner, n)], axis=1)
+    ends = np.unique(np.concatenate([pairs[chosen], lines, dead_ends]), axis=0)
+    weights = np.exp(sigma * rng.standard_normal(len(ends)))
+    first, second = ends.T
     whole = laplacian(first, second, weights, n, 0.0)
-    return scalar_problem(csr_array(whole[1:, 1:]), FAMILY.name, size, loops=loops, leaves=leaves, sigma=sigma)
+    return scalar_problem(
+        csr_array(whole[1:, 1:]), FAMILY.name, size, loops=loops, shortcuts=shortcuts, leaves=leaves, sigma=sigma
+    )
 
 
 FAMILY = Family(
@@ -51,6 +61,7 @@ FAMILY = Family(
     make,
     {
         "loops": Parameter(0.2, 0.7, minimum=0.0, maximum=1.5, easy="low"),
+        "shortcuts": Parameter(0.1, 0.4, minimum=0.0, maximum=1.0, easy="low"),
         "leaves": Parameter(0.05, 0.35, minimum=0.0, maximum=0.5, easy="low"),
         "sigma": Parameter(0.5, 2.2, minimum=0.0, maximum=4.0, easy="low"),
     },
