@@ -14,7 +14,7 @@ from rllib_psparsity.amg.products import galerkin_product, transpose
 from rllib_psparsity.amg.recipe import MEASURES, Recipe
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 
-RECIPES = ("sa/energy1/evolution", "classical/modified/classical", "sa/jacobi/symmetric")
+RECIPES = ("sa/energy1/evolution", "classical/modified/evolution", "sa/jacobi/symmetric")
 """Recipes that every level uses, with their measure at its textbook threshold; in the order in which they are tried."""
 
 
