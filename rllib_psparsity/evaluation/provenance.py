@@ -8,8 +8,9 @@ from pathlib import Path
 
 
 def command_line() -> str:
-    """The command that runs, without the directory of its program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that runs, without the directory of its program; `python -m rllib_psparsity` is `psparsity` too."""
+    program = Path(sys.argv[0]).name
+    return " ".join(["psparsity" if program == "__main__.py" else program, *sys.argv[1:]])
 
 
 def commit() -> str:
