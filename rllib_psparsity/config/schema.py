@@ -78,6 +78,9 @@ class ProblemsConfig(Section):
     """Size of a fixed set of training problems; null draws a new problem for every episode."""
     heldout_problems: Positive = 24
     """Problems of the final comparison; their seeds never meet the training seeds."""
+    renumbered: float = Field(default=0.0, ge=0, le=1)
+    """Share of the families' problems whose nodes are put in a random order. Aggregation depends on the order, and
+    meshes do not have that of a grid, row by row."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """Easy problems first."""
 

@@ -13,11 +13,14 @@ from rllib_psparsity.problems.families import Family, family_names, find_family
 from rllib_psparsity.problems.files import load_matrix, matrix_files
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import Range, checked_ranges, checked_size, draw, draw_size, nearest
+from rllib_psparsity.problems.renumbering import renumbered
 
 if TYPE_CHECKING:
     from rllib_psparsity.config.schema import FamilyConfig, ProblemsConfig
 
 TRAINING, HELDOUT = 0, 1
+ORDER = 0
+"""Key, below that of the problem, of the stream that its nodes are renumbered by."""
 FILE_PREFIX = "file:"
 
 
@@ -43,6 +46,7 @@ class ProblemDistribution:
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._seed = seed
         self._training_problems = config.training_problems
+        self._renumbered = config.renumbered
         self._members = [family_member(family) for family in config.families]
         weights = np.array([family.weight for family in config.families])
         self._bounds = np.cumsum(weights / weights.sum())[:-1]
@@ -65,6 +69,10 @@ class ProblemDistribution:
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(split, index)))
         member = self._members[int(np.searchsorted(self._bounds, rng.random(), side="right"))]
         problem = member.draw(rng, difficulty)
+        if isinstance(member, FamilyMember):
+            order = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(split, index, ORDER)))
+            if order.random() < self._renumbered:
+                problem = renumbered(problem, order.permutation(problem.num_unknowns // problem.block_size))
         return dataclasses.replace(problem, name=f"{problem.name}/{('training', 'heldout')[split]}-{index}")
 
 
