@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.problems.problem import Problem
 
@@ -17,16 +17,10 @@ def renumbered(problem: Problem, order: np.ndarray) -> Problem:
     ----------
     order : (N,) int, a permutation of the nodes
     """
-    A, size = problem.A, problem.block_size
-    new = np.empty(len(order), dtype=np.int32)
-    new[order] = np.arange(len(order), dtype=np.int32)
-    rows = np.repeat(new, np.diff(A.indptr))
-    # The old place of every entry, or block, as the value of a matrix that is then sorted.
-    places = coo_array((np.arange(len(rows)), (rows, new[A.indices])), shape=(len(order), len(order))).tocsr()
-    places.sort_indices()
-    data, structure = A.data[places.data], (places.indices.astype(np.int32), places.indptr.astype(np.int32))
-    matrix = (
-        bsr_array((data, *structure), A.shape) if isinstance(A, bsr_array) else csr_array((data, *structure), A.shape)
-    )
+    size = problem.block_size
     unknowns = (order[:, None] * size + np.arange(size)).ravel()
+    matrix = csr_array(problem.A)[unknowns][:, unknowns]
+    if isinstance(problem.A, bsr_array):
+        matrix = matrix.tobsr(blocksize=(size, size))
+    matrix.sort_indices()
     return replace(problem, A=matrix, B=problem.B[unknowns])

@@ -10,6 +10,8 @@ from scipy.sparse import block_diag, bsr_array, coo_array, csr_array, diags_arra
 from rllib_psparsity.graph.features import level_graph, reduced_values
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.problems.families import FAMILIES
+from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.problems.renumbering import renumbered
 from tests.amg.cases import SCALAR, coarse_level, prior_mask, problem
 from tests.graph import reference
 
@@ -126,19 +128,6 @@ def test_diagonal_scaling_does_not_matter_where_the_candidate_has_a_zero(name):
     assert_same(level_graph(scaled, B / d[:, None], 0), level_graph(A, B, 0))
 
 
-def renumbered(A, B: np.ndarray, order: np.ndarray):
-    """The level whose node k is node order[k] of (A, B)."""
-    if A.format == "csr":
-        return canonical(A[order][:, order]), B[order]
-    block = A.blocksize[0]
-    unknowns = (block * order[:, None] + np.arange(block)).ravel()
-    moved = csr_array(A.tocsr()[unknowns][:, unknowns])
-    moved.sort_indices()
-    blocks = bsr_array(moved.tobsr((block, block)))
-    blocks.sort_indices()
-    return blocks, B[unknowns]
-
-
 def as_dict(graph: LevelGraph, order: np.ndarray | None = None) -> dict[tuple[int, int], np.ndarray]:
     number = np.arange(graph.num_nodes) if order is None else order
     pairs = number[graph.edge_index].T
@@ -150,7 +139,8 @@ def test_renumbering_the_nodes_permutes_the_features(name):
     A, B = case(name)
     graph = level_graph(A, B, 0)
     order = np.random.default_rng(5).permutation(graph.num_nodes)
-    moved = level_graph(*renumbered(A, B, order), 0)
+    other = renumbered(Problem(A, B, name, "level"), order)
+    moved = level_graph(other.A, other.B, 0)
     np.testing.assert_allclose(moved.node_features, graph.node_features[order], rtol=0, atol=1e-5)
     edges, moved_edges = as_dict(graph), as_dict(moved, order)
     assert edges.keys() == moved_edges.keys()
