@@ -53,7 +53,7 @@ SLOWEST = 1 - 1e-9
 
 def noisy_prior(recipe: int, noise: float, rng: np.random.Generator) -> Decide:
     """The recipe's textbook measure, with normal noise on its logits."""
-    feature, threshold, steepness = MEASURES[MENU[recipe].measure]
+    feature, threshold, steepness = MENU[recipe].strength_test
     column = EDGE_FEATURES.index(feature)
 
     def decide(graph):

@@ -69,7 +69,7 @@ Plan = tuple[LevelPlan, ...]
 
 def rule_keys(graph: LevelGraph, level: LevelPlan) -> np.ndarray:
     """(2, E) keys of a level's rule."""
-    feature = EDGE_FEATURES.index(MEASURES[level.measure][0])
+    feature = EDGE_FEATURES.index(MEASURES[level.measure].feature)
     keys = graph.edge_features[:, feature].astype(float) - level.threshold
     if level.weak_directions or level.halved_directions:
         classes = directions(graph)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rllib_psparsity.amg.decision import Decide, Decision
-from rllib_psparsity.amg.recipe import MEASURES, Recipe
+from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from studies.episode import MENU
 
@@ -16,12 +16,12 @@ PLAIN = "sa/jacobi"
 def recipe_index(name: str) -> int:
     """Index into `MENU` of coarsening/prolongation, whatever measure follows."""
     coarsening, prolongation = name.split("/")[:2]
-    return MENU.index(Recipe(coarsening, prolongation, MENU[0].measure))
+    return MENU.index(Recipe.parse(f"{coarsening}/{prolongation}/{MENU[0].measure}"))
 
 
 def textbook(name: str) -> Decide:
     """A recipe with its own measure at its textbook threshold: what the policy's prior alone decides."""
-    feature, threshold, _ = MEASURES[Recipe.parse(name).measure]
+    feature, threshold, _ = Recipe.parse(name).strength_test
     index, column = recipe_index(name), EDGE_FEATURES.index(feature)
     return lambda graph: Decision(graph.edge_features[:, column] > np.float32(threshold), index)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rllib_psparsity.errors import InputError
 
@@ -14,14 +17,32 @@ PROLONGATIONS = {
 """Prolongator constructions of each coarsening: filtered Jacobi with local weights, energy minimisation of a degree,
 and the direct and modified classical interpolations."""
 
-MEASURES = {
-    "symmetric": ("log_symmetric", -1.0, 4.0),
-    "classical": ("classical_max", 0.25, 12.0),
-    "evolution": ("evolution_max", 0.25, 12.0),
-}
-"""Strength measure -> (edge feature, threshold on it, initial steepness of the prior's logit).
 
-symmetric: |a_ij| >= 0.1 sqrt(a_ii a_jj); classical: -a_ij >= 0.25 max_k -a_ik in either row (Ruge and Stueben 1987);
+class Measure(NamedTuple):
+    """A textbook test of strength.
+
+    Attributes
+    ----------
+    feature : the edge feature it compares
+    textbook : its threshold in the literature
+    largest : thresholds lie between 0 and this, or above 1 where this is infinite
+    on_feature : from a threshold to the number that the feature is compared with
+    steepness : of the prior's logit at the start
+    """
+
+    feature: str
+    textbook: float
+    largest: float
+    on_feature: Callable[[float], float]
+    steepness: float
+
+
+MEASURES = {
+    "symmetric": Measure("log_symmetric", 0.1, 1.0, math.log10, 4.0),
+    "classical": Measure("classical_max", 0.25, 1.0, float, 12.0),
+    "evolution": Measure("evolution_max", 4.0, math.inf, lambda distance: 1.0 / distance, 12.0),
+}
+"""symmetric: |a_ij| >= 0.1 sqrt(a_ii a_jj); classical: -a_ij >= 0.25 max_k -a_ik in either row (Ruge and Stueben 1987);
 evolution: the distance of two evolved delta functions within 4 times the row's smallest (Olson, Schroder and
 Tuminaro 2010), with two sweeps of l1-Jacobi.
 """
@@ -45,30 +66,41 @@ class Recipe:
     coarsening : "sa" (smoothed aggregation), "rootnode" or "classical" (C/F splitting)
     prolongation : one of `PROLONGATIONS[coarsening]`
     measure : one of `MEASURES`
+    threshold : of the measure, in its own terms
     """
 
     coarsening: str
     prolongation: str
     measure: str
+    threshold: float
 
     @property
     def name(self) -> str:
-        return f"{self.coarsening}/{self.prolongation}/{self.measure}"
+        name = f"{self.coarsening}/{self.prolongation}/{self.measure}"
+        return name if self.threshold == MEASURES[self.measure].textbook else f"{name}/{self.threshold:g}"
 
     @property
     def scalar_only(self) -> bool:
         """Classical coarsening splits unknowns, not blocks: it is never chosen for a block matrix."""
         return self.coarsening == "classical"
 
+    @property
+    def strength_test(self) -> tuple[str, float, float]:
+        """Edge feature, the number above which it means strong, and the initial steepness of the prior's logit."""
+        measure = MEASURES[self.measure]
+        return measure.feature, measure.on_feature(self.threshold), measure.steepness
+
     @classmethod
     def parse(cls, name: str) -> Recipe:
-        """Read a name such as ``"sa/energy2/evolution"``; `InputError` says which part is unknown."""
+        """Read a name such as ``"sa/energy2/evolution"``, or ``"sa/energy2/evolution/8"`` where the threshold is not
+        the textbook's; `InputError` says which part is unknown."""
         parts = name.split("/")
-        if len(parts) != 3:
+        if len(parts) not in (3, 4):
             raise InputError(
-                f"recipe {name!r} is not of the form coarsening/prolongation/measure, for example {DEFAULT_MENU[0]!r}"
+                f"recipe {name!r} is not of the form coarsening/prolongation/measure, for example {DEFAULT_MENU[0]!r}, "
+                "with a threshold behind it where that is not the textbook's"
             )
-        coarsening, prolongation, measure = parts
+        coarsening, prolongation, measure = parts[:3]
         if coarsening not in PROLONGATIONS:
             raise InputError(f"recipe {name!r}: coarsening {coarsening!r} is not one of {', '.join(PROLONGATIONS)}")
         if prolongation not in PROLONGATIONS[coarsening]:
@@ -78,7 +110,21 @@ class Recipe:
             )
         if measure not in MEASURES:
             raise InputError(f"recipe {name!r}: measure {measure!r} is not one of {', '.join(MEASURES)}")
-        return cls(coarsening, prolongation, measure)
+        return cls(coarsening, prolongation, measure, _threshold(name, measure, parts[3:]))
+
+
+def _threshold(name: str, measure: str, given: list[str]) -> float:
+    if not given:
+        return MEASURES[measure].textbook
+    smallest, largest = (1.0, math.inf) if math.isinf(MEASURES[measure].largest) else (0.0, MEASURES[measure].largest)
+    try:
+        threshold = float(given[0])
+    except ValueError:
+        threshold = math.nan
+    if not smallest < threshold < largest:
+        expected = f"between 0 and {largest:g}" if smallest == 0 else "a finite number above 1"
+        raise InputError(f"recipe {name!r}: threshold {given[0]!r} of {measure!r} is not {expected}")
+    return threshold
 
 
 def parse_menu(names: tuple[str, ...]) -> tuple[Recipe, ...]:

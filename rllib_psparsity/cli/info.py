@@ -27,10 +27,11 @@ def info() -> int:
         ("rewards", ", ".join((*REWARD_NAMES, *registered("rewards")))),
         ("backbones", ", ".join((*BACKBONE_NAMES, *registered("backbones")))),
         ("algorithms", _choices(TrainingConfig, "algorithm")),
-        ("recipes", "coarsening/prolongation/measure"),
+        ("recipes", "coarsening/prolongation/measure, or coarsening/prolongation/measure/threshold"),
     ]
     rows += [(f"  {coarsening}", ", ".join(names)) for coarsening, names in PROLONGATIONS.items()]
-    rows += [("  measures", ", ".join(MEASURES)), ("  default menu", ", ".join(DEFAULT_MENU))]
+    measures = [f"{name} ({measure.textbook:g})" for name, measure in MEASURES.items()]
+    rows += [("  measures (textbook threshold)", ", ".join(measures)), ("  default menu", ", ".join(DEFAULT_MENU))]
     _print_rows(rows)
     print("\nconfiguration keys, for --set and study files:")
     _print_rows([(f"  {key.name}", key.description) for key in config_keys() if not key.is_section])

@@ -119,7 +119,7 @@ class PolicyConfig(Section):
     layers: Positive = 3
     """Rounds of message passing."""
     recipes: tuple[str, ...] = DEFAULT_MENU
-    """The menu, as coarsening/prolongation/measure."""
+    """The menu, as coarsening/prolongation/measure, or with the measure's threshold as a fourth part."""
     action: Literal["edges", "top_k"] = "edges"
     """One decision per edge, or k edges drawn from each row without replacement (the legacy action)."""
     k: Positive = 5

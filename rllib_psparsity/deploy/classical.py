@@ -11,7 +11,7 @@ from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.hierarchy import Hierarchy, Level, build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.products import galerkin_product, transpose
-from rllib_psparsity.amg.recipe import MEASURES, Recipe
+from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 
 RECIPES = ("sa/energy1/evolution", "classical/modified/evolution", "sa/jacobi/symmetric")
@@ -26,7 +26,7 @@ def classical_hierarchy(A: csr_array | bsr_array, B: np.ndarray, name: str, limi
 
 def textbook(recipe: Recipe) -> Decide:
     """An edge is strong if the recipe's measure is above its threshold."""
-    feature, threshold, _ = MEASURES[recipe.measure]
+    feature, threshold, _ = recipe.strength_test
     column = EDGE_FEATURES.index(feature)
 
     def decide(graph: LevelGraph) -> Decision:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rllib_psparsity.amg.recipe import MEASURES, Recipe
+from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES
 from rllib_psparsity.policy import row_kernels
 from rllib_psparsity.policy.backward_kernels import edge_head_backward
@@ -24,8 +24,8 @@ class ClassicalPrior(nn.Module):
     """Log-odds of a textbook strength test: ``steepness_r (feature_r - threshold_r)``, bounded.
 
     The threshold's offset and the steepness are learned for each recipe r; feature, first threshold and initial
-    steepness are those of `MEASURES`. The steepness is softplus-parametrised, in units of its initial value. Where it
-    is not `enabled`, it is zero, and so are the logits.
+    steepness are those of its `strength_test`. The steepness is softplus-parametrised, in units of its initial value.
+    Where the prior is not `enabled`, it is zero, and so are the logits.
     """
 
     columns: Tensor
@@ -35,7 +35,7 @@ class ClassicalPrior(nn.Module):
     def __init__(self, menu: tuple[Recipe, ...], enabled: bool) -> None:
         super().__init__()
         self.enabled = enabled
-        names, thresholds, steepness = zip(*(MEASURES[recipe.measure] for recipe in menu), strict=True)
+        names, thresholds, steepness = zip(*(recipe.strength_test for recipe in menu), strict=True)
         columns = torch.tensor([EDGE_FEATURES.index(name) for name in names])
         self.register_buffer("columns", columns, persistent=False)
         self.register_buffer("initial_threshold", torch.tensor(thresholds), persistent=False)
@@ -44,7 +44,7 @@ class ClassicalPrior(nn.Module):
         self.offset = nn.Parameter(torch.zeros(len(menu)))
 
     def steepness(self) -> Tensor:
-        """(R,) learned steepness; at the start exactly that of `MEASURES`."""
+        """(R,) learned steepness; at the start exactly that of the measure."""
         learned = F.softplus(self.raw_steepness) / F.softplus(torch.zeros_like(self.offset))
         return float(self.enabled) * self.initial_steepness * learned
 

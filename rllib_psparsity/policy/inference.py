@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from rllib_psparsity.amg.recipe import MEASURES, parse_menu
+from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import BACKBONE_NAMES, PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
@@ -156,7 +156,7 @@ class _Prior:
 
     def __init__(self, config: PolicyConfig) -> None:
         menu = parse_menu(config.recipes)
-        names, thresholds, steepness = zip(*(MEASURES[recipe.measure] for recipe in menu), strict=True)
+        names, thresholds, steepness = zip(*(recipe.strength_test for recipe in menu), strict=True)
         self.columns = np.array([EDGE_FEATURES.index(name) for name in names])
         self.threshold = np.array(thresholds, dtype=np.float32)
         self.steepness = np.array(steepness, dtype=np.float32)

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.amg.hierarchy import HierarchyBuilder, Level
-from rllib_psparsity.amg.recipe import MEASURES, PROLONGATIONS, Recipe, parse_menu
+from rllib_psparsity.amg.recipe import PROLONGATIONS, Recipe, parse_menu
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
@@ -46,14 +46,14 @@ def problem(name: str, size: int = 14, seed: int = 7) -> Problem:
     raise AssertionError(name)
 
 
-def prior_mask(graph: LevelGraph, measure: str) -> np.ndarray:
-    """The edges that the textbook measure of a recipe calls strong."""
-    feature, threshold, _ = MEASURES[measure]
+def prior_mask(graph: LevelGraph, recipe: Recipe) -> np.ndarray:
+    """The edges that the measure of a recipe calls strong."""
+    feature, threshold, _ = recipe.strength_test
     return graph.edge_features[:, EDGE_FEATURES.index(feature)] >= threshold
 
 
 def prior(menu: tuple[Recipe, ...], recipe: int) -> Decide:
-    return lambda graph: Decision(prior_mask(graph, menu[recipe].measure), recipe)
+    return lambda graph: Decision(prior_mask(graph, menu[recipe]), recipe)
 
 
 def random_decisions(rng: np.random.Generator, recipe: int, share: float) -> Decide:

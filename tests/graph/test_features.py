@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pyamg.strength import evolution_strength_of_connection
 from scipy.sparse import block_diag, bsr_array, coo_array, csr_array, diags_array
 
+from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.graph.features import level_graph, reduced_values
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.problems.families import FAMILIES
@@ -253,7 +254,7 @@ def test_the_evolution_measure_decides_as_pyamgs(family, seed):
     C = evolution_strength_of_connection(made.A, made.B, epsilon=4.0, k=2).toarray()
     i, j = graph.edge_index
     theirs = (C[i, j] != 0) | (C[j, i] != 0)
-    assert (prior_mask(graph, "evolution") == theirs).mean() >= 0.95
+    assert (prior_mask(graph, Recipe.parse("sa/jacobi/evolution")) == theirs).mean() >= 0.95
 
 
 @st.composite

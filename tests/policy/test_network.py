@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from rllib_psparsity.amg.recipe import MEASURES
 from rllib_psparsity.config.schema import BACKBONE_NAMES, PolicyConfig, TemperatureConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES
@@ -76,7 +75,7 @@ def test_prior_equals_plain_python_and_starts_as_the_measures_say():
     graph = random_graph(0)
     logits = policy.prior_output(GraphBatch.from_graphs([graph])).edge_logits
     for r, recipe in enumerate(policy.menu):
-        feature, threshold, steepness = MEASURES[recipe.measure]
+        feature, threshold, steepness = recipe.strength_test
         assert policy.prior.steepness()[r].item() == steepness
         for e in range(graph.num_edges):
             margin = float(graph.edge_features[e, EDGE_FEATURES.index(feature)]) - threshold
