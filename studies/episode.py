@@ -21,7 +21,7 @@ from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.problems.problem import Problem
 
 MENU = tuple(
-    Recipe(coarsening, prolongation, "evolution")
+    Recipe.parse(f"{coarsening}/{prolongation}/evolution")
     for coarsening, names in PROLONGATIONS.items()
     for prolongation in names
 )

@@ -188,7 +188,7 @@ def test_inputs_stay_untouched(kind):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_prolongation_says_nothing_on_the_terminal(name, kind, capfd):
     A = problem(name)
-    recipe = Recipe("classical", kind, "classical")
+    recipe = Recipe.parse(f"classical/{kind}/classical")
     for seed in range(12):
         rng = np.random.default_rng(seed)
         C = csr_array(random_strength(A, rng, share=rng.uniform(0.05, 1.0)) + csr_array(np.eye(A.shape[0])))
