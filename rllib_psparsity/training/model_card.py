@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
-from rllib_psparsity.config.schema import Config
+from rllib_psparsity.config.schema import Config, FamilyConfig
 from rllib_psparsity.evaluation.comparison import BEST_OF_PORTFOLIO, Row, geometric_mean, virtual_best
 from rllib_psparsity.evaluation.table import PRIOR_ALONE, TRAINED_POLICY
 
@@ -37,9 +37,11 @@ def _training(config: Config, iteration: int, metrics: Sequence[dict[str, Any]])
     row = next((row for row in metrics if row["iteration"] == iteration), None)
     duration = f" {row['episodes']} hierarchies in {row['seconds']:.0f} seconds." if row is not None else ""
     families = "\n".join(
-        f"- {family.family}: weight {family.weight:g}, size {family.size[0]} to {family.size[1]}"
+        f"- {family.family}: weight {family.weight:g}, size {family.size[0]} to {family.size[1]}{_ranges(family)}"
         for family in config.problems.families
     )
+    renumbered = config.problems.renumbered
+    order = f"\n\nThe nodes of {renumbered:.0%} of the problems were in random order." if renumbered else ""
     recipes = "\n".join(f"- {name}" for name in policy.recipes)
     return f"""## Training
 
@@ -49,11 +51,16 @@ Trained with rllib_psparsity: {iteration} iterations of {training.episodes_per_i
 
 On problems drawn from these families (size: nodes along a side):
 
-{families}
+{families}{order}
 
 It chooses among these recipes on every level:
 
 {recipes}"""
+
+
+def _ranges(family: FamilyConfig) -> str:
+    """Of the parameters that are not drawn from the family's own ranges."""
+    return "".join(f", {name} {low:g} to {high:g}" for name, (low, high) in family.parameters.items())
 
 
 def _results(heldout: Sequence[Row]) -> str:

@@ -28,6 +28,19 @@ def test_the_card_has_the_figures_of_the_run() -> None:
     assert f"| all | {geometric_mean(ratios):.2f} | " in card and "5760 hierarchies in 67 seconds" in card
 
 
+def test_the_card_has_the_problems_of_the_training() -> None:
+    families = [
+        {"family": "elasticity", "weight": 1.5, "size": [8, 12]},
+        {"family": "anisotropic_diffusion_fd", "size": [20, 64], "parameters": {"epsilon": [0.001, 1.0]}},
+    ]
+    config = Config.model_validate({"problems": {"families": families, "renumbered": 0.25}})
+    lines = model_card(config, 1).splitlines()
+    assert "- elasticity: weight 1.5, size 8 to 12" in lines
+    assert "- anisotropic_diffusion_fd: weight 1, size 20 to 64, epsilon 0.001 to 1" in lines
+    assert "The nodes of 25% of the problems were in random order." in lines
+    assert "random order" not in model_card(Config(), 1)
+
+
 def test_shipped_policies_say_what_they_reach_and_where_they_fail() -> None:
     for name in shipped_policies():
         card = (SHIPPED / name / CARD).read_text()
