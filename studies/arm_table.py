@@ -20,6 +20,7 @@ SHOWN = {
     "last": ("last tenth", "{:.3f}"),
     "gain": ("gain", "{:+.1%}"),
     "position": ("default to oracle", "{:.0%}"),
+    "position_alike": ("default to oracle, like edges alike", "{:.0%}"),
     "entropy_softmax_min": ("least entropy, softmax", "{:.2f}"),
     "entropy_edge_last": ("last entropy, decision", "{:.3f}"),
     "explained_variance": ("explained variance", "{:.0%}"),
@@ -41,6 +42,7 @@ COLUMNS = (
     "last",
     "gain",
     "position",
+    "position_alike",
     "entropy_softmax_min",
     "entropy_edge_last",
     "explained_variance",
@@ -58,7 +60,9 @@ LEGEND = (
     "pass through the training problems, learning included; last tenth: over the last tenth of the iterations, or the "
     "last pass where that is longer. Gain: of the last over the first, relative to the first; for rewards that are "
     "minus a logarithm of the work per digit, the share of the work per digit saved. Default to oracle: where the last "
-    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above. Parts: largest over "
+    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above; like edges alike: between "
+    "it and the oracle that does not tell edges of one direction apart, as no policy can that follows a renumbering. "
+    "Parts: largest over "
     "smallest norm of the gradients of encoder, edge head and value head, per iteration, without the value head under "
     "REINFORCE, which has none to learn. Explained variance and advantages: over the last tenth."
 )
@@ -125,17 +129,20 @@ def arm_table(study: Study, runs: Sequence[ArmRuns], settings: Sequence[Setting]
             lines.append(f"| {arm.name} | {arm.about} | not measured yet |" + " |" * len(COLUMNS))
             continue
         found = measured[arm.name]
-        cells = [_position(found, settings) if name == "position" else found.text(name) for name in COLUMNS]
+        cells = [
+            _position(found, settings, alike=name == "position_alike") if "position" in name else found.text(name)
+            for name in COLUMNS
+        ]
         lines.append(f"| {arm.name} | {arm.about} | {len(found.figures)} | " + " | ".join(cells) + " |")
     if any(arm.config["reward"]["name"] in LOG_WORK_REWARDS for arm in runs):
         lines += ["", "Rewards of arms paid by work per digit are minus its logarithm: exp(-reward) is the work."]
     return [*lines, "", LEGEND]
 
 
-def _position(arm: ArmRuns, settings: Sequence[Setting]) -> str:
+def _position(arm: ArmRuns, settings: Sequence[Setting], alike: bool) -> str:
     """Where the last tenth lies between PyAMG's default and the oracle of the arm's own action space."""
     setting = next((one for one in settings if one.key == setting_key(arm.config)), None)
-    ends = setting.ends(arm.config) if setting else None
+    ends = setting.ends(arm.config, alike) if setting else None
     if ends is None:
         return "-"
     default, oracle = ends

@@ -6,7 +6,8 @@ A search has three parts. A sixth of the evaluations tries rules: every textbook
 set of stencil directions, one of them halved, with every recipe, the same on all levels. A sixth changes one level of
 the best at a time: recipe, measure, threshold, directions. The rest changes patches of edges (`plan.patch`) level by
 level from the finest, the levels below following their rules, and keeps what is no worse; annealing at any temperature
-found less in as many evaluations. It is a lower bound of what is possible, nothing more.
+found less in as many evaluations. In a space where like edges are treated alike no direction is halved, and the second
+part takes all that is left. It is a lower bound of what is possible, nothing more.
 
 One row a problem in ``results/oracle/VARIATION-REWARD-SPACE.parquet``, with PyAMG's default, the best of the portfolio
 and the prior alone on the same problem beside it. Problems that the file has already, searched as long, are kept.
@@ -115,11 +116,11 @@ def search(
         run.attempt((starts[k],))
     start = run.best.reward
     run.plan = run.plan * min(DEPTH, space.max_levels - 1)
-    while run.left(2 * RULES_SHARE):
+    while run.left(1.0 if space.alike else 2 * RULES_SHARE):
         level = int(rng.integers(len(run.plan)))
         changed = _changed(run.plan[level], graphs[0] if level == 0 else None, space, rng)
         run.attempt((*run.plan[:level], changed, *run.plan[level + 1 :]))
-    depth = len(run.plan)
+    depth = 0 if space.alike else len(run.plan)
     for level in range(depth):
         graphs = _graphs(episodes, index, run.plan, space)
         if level >= len(graphs):
@@ -157,7 +158,8 @@ def _rules(graph: LevelGraph, space: Space) -> list[LevelPlan]:
     rules = [LevelPlan(r, measure, t) for r in space.recipes for measure in MEASURES for t in THRESHOLDS[measure]]
     classes = range(int(directions(graph).max()) + 1)
     weak = [frozenset(some) for size in range(len(classes)) for some in combinations(classes, size)]
-    kinds = [(some, frozenset(half)) for some in weak for half in ((), *((c,) for c in classes if c not in some))]
+    halves = () if space.alike else classes
+    kinds = [(some, frozenset(half)) for some in weak for half in ((), *((c,) for c in halves if c not in some))]
     return rules + [LevelPlan(r, "symmetric", -1e2, *kind) for r in space.recipes for kind in kinds]
 
 
@@ -173,7 +175,7 @@ def _changed(level: LevelPlan, finest: LevelGraph | None, space: Space, rng: np.
         spacing = float(np.ptp(THRESHOLDS[level.measure])) / len(THRESHOLDS[level.measure])
         return replace(level, threshold=level.threshold + spacing * rng.standard_normal())
     flipped = frozenset({int(rng.choice(directions(finest)))})
-    if rng.random() < 0.5:
+    if not space.alike and rng.random() < 0.5:
         return replace(level, halved_directions=level.halved_directions ^ flipped)
     return replace(level, weak_directions=level.weak_directions ^ flipped)
 
@@ -229,7 +231,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--evaluations", type=int, default=2000, help="of each search")
     options = parser.parse_args(arguments)
     options.max_levels = SPACES[options.space].max_levels
-    name = f"{options.variation}-{options.reward}-{options.space.replace(' ', '-')}.parquet"
+    name = f"{options.variation}-{options.reward}-{options.space.replace(',', '').replace(' ', '-')}.parquet"
     path = options.out or RESULTS / "oracle" / name
     config = json.loads(resolved_json(setting(options, options.seeds[0])))
     rows, kept = read_table(path) if path.exists() else ([], {})

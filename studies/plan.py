@@ -26,20 +26,26 @@ ALL_RECIPES = (
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """An action space: recipes, the most levels, and k edges a row, or any edges where k is None."""
+    """An action space: recipes, the most levels, and k edges a row, or any edges where k is None.
+
+    Where it is `alike`, edges of one direction and like values get one key: what a policy can say that follows a
+    renumbering of the nodes, far from the boundary of a grid of constant coefficients.
+    """
 
     max_levels: int
     recipes: tuple[str, ...]
     k: int | None
+    alike: bool = False
 
 
 SPACES = {
     "document": Space(2, (PLAIN,), 5),
+    "document, alike": Space(2, (PLAIN,), 5, alike=True),
     "two levels": Space(2, (PLAIN,), None),
     "multilevel": Space(10, ALL_RECIPES, None),
 }
-"""document: two levels of plain smoothed aggregation, 5 edges a row; two levels: the same with any edges; multilevel:
-any edges, every recipe, any depth."""
+"""document: two levels of plain smoothed aggregation, 5 edges a row; document, alike: without telling like edges apart;
+two levels: plain smoothed aggregation with any edges; multilevel: any edges, every recipe, any depth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,13 @@ class Setting:
         levels = self.config["environment"]["max_levels"]
         return f"{families}, `{self.config['reward']['name']}`, at most {levels} levels"
 
-    def ends(self, config: Mapping[str, Any]) -> tuple[float, float] | None:
+    def ends(self, config: Mapping[str, Any], alike: bool = False) -> tuple[float, float] | None:
         """Mean reward of PyAMG's default on the training problems, and that plus the oracle's mean lead over it.
 
-        The oracle is that of the configuration's own action space; None where either is missing.
+        The oracle is that of the configuration's own action space, or the one that treats like edges alike there; None
+        where either is missing.
         """
-        space = space_of(config)
+        space = f"{space_of(config)}, alike" if alike else space_of(config)
         found = [row for row in self.oracle if row["space"] == space]
         default = [r["reward"] for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
         if not found or not default:

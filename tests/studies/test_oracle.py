@@ -10,7 +10,7 @@ import pytest
 from rllib_psparsity.graph.features import level_graph
 from studies.episode import Episodes
 from studies.oracle import CURVE, main, search
-from studies.plan import SPACES, decide_by, directions, patch
+from studies.plan import SPACES, decide_by, directions, patch, rule_keys
 from studies.references import main as references
 from studies.results_file import read_table
 from studies.rules import recipe_index
@@ -52,6 +52,19 @@ def test_the_documents_masks_are_unions_of_five_picks_a_row() -> None:
     strong = np.bincount(graph.edge_index[:, decision.edge_is_strong].ravel(), minlength=graph.num_nodes)
     assert (strong >= np.minimum(5, degree)).all()
     assert decision.edge_is_strong.sum() <= np.minimum(5, degree).sum()
+
+
+def test_where_like_edges_are_alike_their_directions_decide() -> None:
+    episodes, space = episodes_of("document, alike"), SPACES["document, alike"]
+    run, _ = search(episodes, 0, space, 120, np.random.default_rng(0))
+    assert not any(level.halved_directions or level.keys is not None for level in run.plan)
+    problem = episodes.problem(0)
+    graph = level_graph(problem.A, problem.B, 0)
+    keys = rule_keys(graph, run.plan[0])[0]
+    interior = (np.bincount(graph.edge_index.ravel()) == 8)[graph.edge_index].all(axis=0)
+    for value in np.unique(directions(graph)):
+        alike = keys[interior & (directions(graph) == value)]
+        assert np.ptp(alike) < 1e-5
 
 
 def test_directions_of_a_grid_are_those_of_the_stencil_and_patches_are_edges() -> None:
