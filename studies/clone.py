@@ -1,0 +1,147 @@
+"""The behaviour clone of a shipped policy: the same network, taught by an expert in place of rewards.
+
+    python -m studies.clone --variation many_solves --problems 900 --out runs/clone
+
+The expert has hindsight: on every training problem each recipe of the menu is tried on all levels, its measure at its
+own threshold, and paid as in training; the best one and its edges are the lesson, on every level (behavioural cloning,
+Pomerleau 1991). The loss is the negative log-likelihood of recipes and edges. A tenth of the problems is kept apart;
+the epoch whose recipes are paid best there, by the table of what every recipe was paid, is the clone.
+
+What training by reward adds to imitation is then a matter of `psparsity evaluate --policy runs/clone` beside the
+shipped policy. The directory is a policy like any other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.record import commit
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.config.load import load_config
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.deploy.artifact import save_policy
+from rllib_psparsity.deploy.classical import textbook
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.actions import make_actions
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.decision_batch import DecisionBatch
+from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
+
+STUDY = Path(__file__).with_name("shipped.yaml")
+LEARNING_RATE = 2e-3
+APART = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One problem: its levels' graphs with the expert's decisions, and what every recipe was paid on all levels."""
+
+    graphs: list[LevelGraph]
+    decisions: list[Decision]
+    paid: np.ndarray
+
+
+def lesson(env: SparsifyEnv, index: int) -> Lesson:
+    """Try every recipe on training problem `index`; one that the matrix cannot have is paid minus infinity."""
+    paid = np.full(len(env.menu), -np.inf)
+    best: tuple[list[LevelGraph], list[Decision]] = [], []
+    for r, recipe in enumerate(env.menu):
+        graph, _ = env.reset(options={"index": index, "solve": False})
+        if recipe.scalar_only and graph.block_size > 1:
+            continue
+        rule, graphs, decisions, total, ended = textbook(recipe), [], [], 0.0, False
+        while not ended:
+            graphs.append(graph)
+            decisions.append(Decision(rule(graph).edge_is_strong, r))
+            graph, reward, terminated, truncated, _ = env.step(decisions[-1])
+            total, ended = total + float(reward), terminated or truncated
+        if total > paid.max():
+            best = graphs, decisions
+        paid[r] = total
+    return Lesson(*best, paid)
+
+
+def negative_log_likelihood(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.Tensor:
+    """Mean over the decisions' recipes plus mean over their edges."""
+    graphs = [graph for one in lessons for graph in one.graphs]
+    batch = GraphBatch.from_graphs(graphs)
+    decisions = DecisionBatch.from_decisions([decision for one in lessons for decision in one.decisions], batch)
+    log_prob, _ = make_actions(policy.config, policy(batch, with_value=False), decisions, False).evaluate()
+    return -log_prob.recipe.mean() - log_prob.units.mean()
+
+
+def learn(
+    policy: SparsifierPolicy, lessons: Sequence[Lesson], epochs: int, rng: np.random.Generator
+) -> Iterator[tuple[int, float, float, float]]:
+    """Epoch, its loss, and what the recipes chosen on the finest levels of the lessons apart are paid: by the network,
+    and by the expert. The policy is left as it was after the best epoch."""
+    apart, taught = np.split(rng.permutation(len(lessons)), [max(1, round(APART * len(lessons)))])
+    optimizer = torch.optim.Adam(policy.parameters(), LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    best, kept = -np.inf, policy.state_dict()
+    for epoch in range(1, epochs + 1):
+        losses = []
+        for part in np.array_split(rng.permutation(taught), max(1, len(taught) // 16)):
+            loss = negative_log_likelihood(policy, [lessons[k] for k in part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        schedule.step()
+        paid = np.mean([lessons[k].paid[_recipe(policy, lessons[k])] for k in apart])
+        if paid > best:
+            best, kept = paid, {name: tensor.clone() for name, tensor in policy.state_dict().items()}
+        yield epoch, float(np.mean(losses)), float(paid), float(np.mean([lessons[k].paid.max() for k in apart]))
+    policy.load_state_dict(kept)
+
+
+def _recipe(policy: SparsifierPolicy, one: Lesson) -> int:
+    with torch.no_grad():
+        return int(policy(GraphBatch.from_graphs(one.graphs[:1]), with_value=False).recipe_logits[0].argmax())
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--variation", default="many_solves", help="of studies/shipped.yaml")
+    parser.add_argument("--problems", type=int, default=900)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="a new directory")
+    options = parser.parse_args(arguments)
+    config = load_config(STUDY, options.variation, [f"seed={options.seed}"])
+    env, start = SparsifyEnv(config), time.monotonic()
+    lessons = []
+    for index in range(options.problems):
+        lessons.append(lesson(env, index))
+        print(f"\rlesson {index + 1} of {options.problems}, {time.monotonic() - start:.0f} s", end="", flush=True)
+    print()
+    policy = untrained_network(config.policy, config.seed).train()
+    for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
+        print(
+            f"epoch {epoch}/{options.epochs} | loss {loss:.3f} | paid apart {paid:.4f}, expert {expert:.4f}", flush=True
+        )
+    save_policy(policy.eval(), config.environment, options.out, _card(config, options))
+    print(f"written to {options.out}")
+
+
+def _card(config: Config, options: argparse.Namespace) -> str:
+    return (
+        "# A behaviour clone\n\n"
+        f"Taught by the best recipe in hindsight on each of {options.problems} problems of studies/shipped.yaml, "
+        f"variation {options.variation}, seed {config.seed}, {options.epochs} epochs, commit "
+        f"{commit()['commit'][:10]}. "
+        "It is what the policy trained by reward is compared with, not one to use.\n"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

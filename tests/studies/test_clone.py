@@ -1,0 +1,53 @@
+"""The clone's expert has hindsight, and its pupil learns what it is taught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rllib_psparsity.deploy.artifact import load_policy
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.policy.network import untrained_network
+from studies.clone import learn, lesson, main, negative_log_likelihood
+from tests.environment.tiny import tiny_config
+
+ELASTIC = "problems.families=[{family: elasticity, size: [5, 6]}]"
+
+
+def test_the_expert_is_the_best_of_all_recipes() -> None:
+    env = SparsifyEnv(tiny_config())
+    one = lesson(env, 3)
+    assert np.isfinite(one.paid).all()
+    assert {decision.recipe for decision in one.decisions} == {int(one.paid.argmax())}
+    _, total, ended = env.reset(options={"index": 3, "solve": False}), 0.0, False
+    for decision in one.decisions:
+        assert not ended
+        _, reward, terminated, truncated, _ = env.step(decision)
+        total, ended = total + float(reward), terminated or truncated
+    assert ended and total == pytest.approx(one.paid.max())
+
+
+def test_a_block_matrix_is_never_coarsened_classically() -> None:
+    env = SparsifyEnv(tiny_config(ELASTIC))
+    paid = lesson(env, 0).paid
+    assert all(np.isfinite(p) != recipe.scalar_only for p, recipe in zip(paid, env.menu, strict=True))
+
+
+def test_learning_lowers_the_loss_and_is_never_paid_more_than_the_expert() -> None:
+    config = tiny_config()
+    env = SparsifyEnv(config)
+    lessons = [lesson(env, index) for index in range(12)]
+    policy = untrained_network(config.policy, 0)
+    before = negative_log_likelihood(policy, lessons).item()
+    epochs = list(learn(policy, lessons, 15, np.random.default_rng(0)))
+    assert negative_log_likelihood(policy, lessons).item() < before
+    assert [epoch for epoch, *_ in epochs] == list(range(1, 16))
+    assert all(paid <= expert for _, _, paid, expert in epochs)
+
+
+def test_the_command_writes_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--problems", "2", "--epochs", "1", "--out", str(tmp_path / "clone")])
+    assert "paid apart" in capsys.readouterr().out
+    assert load_policy(tmp_path / "clone").menu[0].name == "sa/energy2/classical"
