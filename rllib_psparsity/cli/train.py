@@ -44,6 +44,10 @@ def train(
 
     resolved = load_config(config, variation, set_)
     ProblemDistribution(resolved.problems, resolved.seed)  # refuses families, ranges and files that cannot be
+    if resolved.training.start_from is not None:
+        from rllib_psparsity.training.starting_weights import starting_weights
+
+        starting_weights(resolved)  # refuses what cannot be loaded, and another network
     directory = run_dir or f"runs/{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if not is_uri(directory):
         require_free(

@@ -158,6 +158,9 @@ class TrainingConfig(Section):
     algorithm: Literal["ppo", "a2c", "reinforce"] = "ppo"
     """Clipped ratios; log-probability times the same advantages (one epoch); or log-probability times one number for
     the whole level, its reward to go less a moving baseline (one epoch, no value loss: the predecessor's)."""
+    start_from: str | None = None
+    """Policy whose weights the run starts from, by the name of a shipped one or the directory of an exported one; its
+    network must be the run's. Null starts from nothing."""
     iterations: Positive = 45
     """Iterations in all; `resume --set training.iterations=N` raises it."""
     episodes_per_iteration: Positive = 128

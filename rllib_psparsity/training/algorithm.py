@@ -8,8 +8,10 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import ray
 from ray.rllib.algorithms.ppo.ppo import PPO
+from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -26,6 +28,7 @@ from rllib_psparsity.errors import InputError, RunStopped
 from rllib_psparsity.problems.curriculum import Curriculum
 from rllib_psparsity.training.env_runner import DroppedEpisode, SparsifyEnvRunner
 from rllib_psparsity.training.env_runner_group import own_env_runner_group
+from rllib_psparsity.training.inference_module import NETWORK
 from rllib_psparsity.training.moving_baseline import MovingBaseline
 from rllib_psparsity.training.prometheus import QUEUE
 from rllib_psparsity.training.record import EPISODES, episode_figures
@@ -123,6 +126,12 @@ class SparsifyPPO(PPO):
         self.metrics.log_dict(figures, key=EPISODES, window=1)
         if not run.training.overlap:
             self._sync_runners()
+
+    def start_from(self, weights: dict[str, np.ndarray]) -> None:
+        """Give the learners, and with them the env runners, these weights of the network, by its ``state_dict``."""
+        state = {NETWORK + name: array for name, array in weights.items()}
+        self.learner_group.set_weights({DEFAULT_MODULE_ID: state})
+        self._sync_runners()
 
     def _next_sampling(self) -> Sampling:
         run: Config = self.config.run_config

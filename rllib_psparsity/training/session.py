@@ -23,6 +23,7 @@ from rllib_psparsity.training.keeper import Keeper
 from rllib_psparsity.training.limits import beyond_limits
 from rllib_psparsity.training.prometheus import prometheus_exporter
 from rllib_psparsity.training.record import EPISODES, metrics_row
+from rllib_psparsity.training.starting_weights import starting_weights
 
 
 class TrainingSession:
@@ -68,6 +69,8 @@ class TrainingSession:
             undo.callback(self._stop_algorithm)
             if checkpoint is not None:
                 restore_checkpoint(self._algorithm, checkpoint)
+            elif (weights := starting_weights(config)) is not None:
+                self._algorithm.start_from(weights)
             write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
             metrics.truncate_after(iteration)
             self.rows = metrics.rows
