@@ -1,14 +1,16 @@
 """The behaviour clone of a shipped policy: the same network, taught by an expert in place of rewards.
 
-    python -m studies.clone --variation many_solves --problems 900 --out runs/clone
+    python -m studies.clone --variation many_solves --problems 1800 --out runs/clone
 
 The expert has hindsight: on every training problem each recipe of the menu is tried on all levels, its measure at its
-own threshold, and paid as in training; the best one and its edges are the lesson, on every level (behavioural cloning,
-Pomerleau 1991). The loss is the negative log-likelihood of recipes and edges. A tenth of the problems is kept apart;
-the epoch whose recipes are paid best there, by the table of what every recipe was paid, is the clone.
+own threshold, and paid as in training. The lesson, on every level of the best one's hierarchy, are its edges and a
+recipe drawn by ``softmax(paid / SOFTNESS)``: those that do about as well as the best count as well (behavioural
+cloning, Pomerleau 1991; an expert at a temperature, as in distillation, Hinton et al. 2015). The loss is the
+cross-entropy with the lesson. A tenth of the problems is kept apart; the epoch whose recipes are paid best there, by
+the table of what every recipe was paid, is the clone.
 
-What training by reward adds to imitation is then a matter of `psparsity evaluate --policy runs/clone` beside the
-shipped policy. The directory is a policy like any other.
+It is a policy like any other: what training by reward adds to imitation shows beside it in `psparsity evaluate --policy
+runs/clone`, and ``--set training.start_from=runs/clone`` trains on from it.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
 
 STUDY = Path(__file__).with_name("shipped.yaml")
 LEARNING_RATE = 2e-3
+SOFTNESS = 0.05
+"""In units of the reward: for a logarithm of the work, 5 % of it."""
 APART = 0.1
 
 
@@ -70,13 +74,17 @@ def lesson(env: SparsifyEnv, index: int) -> Lesson:
     return Lesson(*best, paid)
 
 
-def negative_log_likelihood(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.Tensor:
-    """Mean over the decisions' recipes plus mean over their edges."""
+def cross_entropy(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.Tensor:
+    """Mean over the levels' recipes plus mean over their edges."""
     graphs = [graph for one in lessons for graph in one.graphs]
     batch = GraphBatch.from_graphs(graphs)
     decisions = DecisionBatch.from_decisions([decision for one in lessons for decision in one.decisions], batch)
-    log_prob, _ = make_actions(policy.config, policy(batch, with_value=False), decisions, False).evaluate()
-    return -log_prob.recipe.mean() - log_prob.units.mean()
+    output = policy(batch, with_value=False)
+    log_prob, _ = make_actions(policy.config, output, decisions, False).evaluate()
+    paid = torch.tensor(np.array([one.paid for one in lessons for _ in one.graphs]), dtype=torch.float32)
+    wanted = (paid / SOFTNESS).softmax(1)
+    # A recipe that a graph cannot have is neither wanted nor likely: zero times its large logarithm.
+    return -(wanted * output.recipe_logits.log_softmax(1)).sum(1).mean() - log_prob.units.mean()
 
 
 def learn(
@@ -91,7 +99,7 @@ def learn(
     for epoch in range(1, epochs + 1):
         losses = []
         for part in np.array_split(rng.permutation(taught), max(1, len(taught) // 16)):
-            loss = negative_log_likelihood(policy, [lessons[k] for k in part])
+            loss = cross_entropy(policy, [lessons[k] for k in part])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -112,8 +120,8 @@ def _recipe(policy: SparsifierPolicy, one: Lesson) -> int:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variation", default="many_solves", help="of studies/shipped.yaml")
-    parser.add_argument("--problems", type=int, default=900)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--problems", type=int, default=1800)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="a new directory")
     options = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ import pytest
 from rllib_psparsity.deploy.artifact import load_policy
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.policy.network import untrained_network
-from studies.clone import learn, lesson, main, negative_log_likelihood
+from studies.clone import cross_entropy, learn, lesson, main
 from tests.environment.tiny import tiny_config
 
 ELASTIC = "problems.families=[{family: elasticity, size: [5, 6]}]"
@@ -40,9 +40,9 @@ def test_learning_lowers_the_loss_and_is_never_paid_more_than_the_expert() -> No
     env = SparsifyEnv(config)
     lessons = [lesson(env, index) for index in range(12)]
     policy = untrained_network(config.policy, 0)
-    before = negative_log_likelihood(policy, lessons).item()
+    before = cross_entropy(policy, lessons).item()
     epochs = list(learn(policy, lessons, 15, np.random.default_rng(0)))
-    assert negative_log_likelihood(policy, lessons).item() < before
+    assert cross_entropy(policy, lessons).item() < before
     assert [epoch for epoch, *_ in epochs] == list(range(1, 16))
     assert all(paid <= expert for _, _, paid, expert in epochs)
 

@@ -12,6 +12,7 @@ from rllib_psparsity.problems.families import (
     helmholtz_shifted,
     jump_diffusion,
     power_network,
+    triangular_mesh,
     unstructured_diffusion,
 )
 from rllib_psparsity.problems.families.family import MIN_SIZE, Family, Parameter
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Family] = {
         graph_laplacian,
         diffusion_3d,
         power_network,
+        triangular_mesh,
     )
 }
 """Every built-in family by its name."""
