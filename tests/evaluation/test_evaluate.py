@@ -213,7 +213,7 @@ def test_refusals(tmp_path, monkeypatch, capsys, arguments, sentence):
 def test_the_list(capsys):
     assert main(["evaluate", "--list"]) == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("in_distribution", "real", "21 problems", "portfolio", "selector"))
+    assert all(word in out for word in ("in_distribution", "real", "23 problems", "portfolio", "selector"))
 
 
 def test_times_are_medians_of_the_rounds(tmp_path, suite_file):
