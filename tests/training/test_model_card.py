@@ -38,7 +38,13 @@ def test_the_card_has_the_problems_of_the_training() -> None:
     assert "- elasticity: weight 1.5, size 8 to 12" in lines
     assert "- anisotropic_diffusion_fd: weight 1, size 20 to 64, epsilon 0.001 to 1" in lines
     assert "The nodes of 25% of the problems were in random order." in lines
-    assert "random order" not in model_card(Config(), 1)
+    plain = model_card(Config(), 1)
+    assert "random order" not in plain and "went on" not in plain
+
+
+def test_the_card_says_what_the_training_went_on_from() -> None:
+    config = Config.model_validate({"training": {"start_from": "runs/clone"}})
+    assert "It went on from the policy `runs/clone`." in model_card(config, 1)
 
 
 def test_shipped_policies_say_what_they_reach_and_where_they_fail() -> None:
