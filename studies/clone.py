@@ -125,6 +125,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="a new directory")
     options = parser.parse_args(arguments)
+    if options.out.exists():
+        parser.error(f"{options.out} exists already, and a policy overwrites nothing; name a new directory")
     overrides = [f"seed={options.seed}"]
     config = load_config(STUDY, options.variation, overrides)
     # Paid at the end alone: the rewards of an episode add up to the same, and cost less.

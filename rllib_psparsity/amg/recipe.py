@@ -25,22 +25,22 @@ class Measure(NamedTuple):
     ----------
     feature : the edge feature it compares
     textbook : its threshold in the literature
-    largest : thresholds lie between 0 and this, or above 1 where this is infinite
+    bounds : thresholds lie between these, exclusive
     on_feature : from a threshold to the number that the feature is compared with
     steepness : of the prior's logit at the start
     """
 
     feature: str
     textbook: float
-    largest: float
+    bounds: tuple[float, float]
     on_feature: Callable[[float], float]
     steepness: float
 
 
 MEASURES = {
-    "symmetric": Measure("log_symmetric", 0.1, 1.0, math.log10, 4.0),
-    "classical": Measure("classical_max", 0.25, 1.0, float, 12.0),
-    "evolution": Measure("evolution_max", 4.0, math.inf, lambda distance: 1.0 / distance, 12.0),
+    "symmetric": Measure("log_symmetric", 0.1, (0.0, 1.0), math.log10, 4.0),
+    "classical": Measure("classical_max", 0.25, (0.0, 1.0), float, 12.0),
+    "evolution": Measure("evolution_max", 4.0, (1.0, math.inf), lambda distance: 1.0 / distance, 12.0),
 }
 """symmetric: |a_ij| >= 0.1 sqrt(a_ii a_jj); classical: -a_ij >= 0.25 max_k -a_ik in either row (Ruge and Stueben 1987);
 evolution: the distance of two evolved delta functions within 4 times the row's smallest (Olson, Schroder and
@@ -77,7 +77,8 @@ class Recipe:
     @property
     def name(self) -> str:
         name = f"{self.coarsening}/{self.prolongation}/{self.measure}"
-        return name if self.threshold == MEASURES[self.measure].textbook else f"{name}/{self.threshold:g}"
+        textbook = self.threshold == MEASURES[self.measure].textbook
+        return name if textbook else f"{name}/{self.threshold!r}".removesuffix(".0")
 
     @property
     def scalar_only(self) -> bool:
@@ -116,13 +117,15 @@ class Recipe:
 def _threshold(name: str, measure: str, given: list[str]) -> float:
     if not given:
         return MEASURES[measure].textbook
-    smallest, largest = (1.0, math.inf) if math.isinf(MEASURES[measure].largest) else (0.0, MEASURES[measure].largest)
+    smallest, largest = MEASURES[measure].bounds
     try:
         threshold = float(given[0])
     except ValueError:
         threshold = math.nan
     if not smallest < threshold < largest:
-        expected = f"between 0 and {largest:g}" if smallest == 0 else "a finite number above 1"
+        expected = (
+            f"between {smallest:g} and {largest:g}" if largest < math.inf else f"a finite number above {smallest:g}"
+        )
         raise InputError(f"recipe {name!r}: threshold {given[0]!r} of {measure!r} is not {expected}")
     return threshold
 

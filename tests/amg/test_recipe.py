@@ -13,6 +13,7 @@ OWN_THRESHOLDS = {
     "sa/energy1/symmetric/0.01": ("log_symmetric", -2.0),
     "classical/direct/classical/0.7": ("classical_max", 0.7),
     "rootnode/energy2/evolution/8": ("evolution_max", 0.125),
+    "sa/jacobi/classical/0.123456789": ("classical_max", 0.123456789),
 }
 
 

@@ -51,3 +51,7 @@ def test_the_command_writes_a_policy(tmp_path: Path, capsys: pytest.CaptureFixtu
     main(["--problems", "2", "--epochs", "1", "--out", str(tmp_path / "clone")])
     assert "paid apart" in capsys.readouterr().out
     assert load_policy(tmp_path / "clone").menu[0].name == "sa/energy2/classical"
+    with pytest.raises(SystemExit) as refused:  # before any lesson
+        main(["--problems", "2", "--epochs", "1", "--out", str(tmp_path / "clone")])
+    output = capsys.readouterr()
+    assert refused.value.code == 2 and "exists already" in output.err and "lesson" not in output.out
