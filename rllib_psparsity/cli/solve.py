@@ -38,6 +38,7 @@ def solve(
     plot: Path | None = None,
     tol: float = 1e-8,
     no_guard: Annotated[bool, Parameter(negative=())] = False,
+    tries: int | None = None,
 ) -> int:
     """Solve a linear system with a symmetric positive definite matrix from a file.
 
@@ -59,11 +60,14 @@ def solve(
         The relative residual to reach.
     no_guard
         Keep the learned hierarchy even where a cheap test finds it poor.
+    tries
+        How many learned hierarchies are set up, to keep the best; by default what the policy says.
     """
     use_one_thread()
     from rich.console import Console
 
     from rllib_psparsity.deploy import learned_solver, load_policy
+    from rllib_psparsity.deploy.solver import check_tries
     from rllib_psparsity.evaluation.solve import MAX_ITERATIONS, solve_system
     from rllib_psparsity.problems.files import load_matrix
     from rllib_psparsity.problems.vectors import WRITABLE, write_vector
@@ -72,6 +76,7 @@ def solve(
 
     if not 0 < tol < 1:
         raise InputError(f"--tol is {tol:g}, expected a number above 0 and below 1; 1e-8 is the default")
+    check_tries(tries)
     if out is not None:
         require_new_file("--out", out, WRITABLE)
     if plot is not None:
@@ -83,7 +88,7 @@ def solve(
 
     def build(problem: Problem) -> LearnedSolver:
         # Without B: a file has none, and learned_solver knows best what to take then.
-        return learned_solver(problem.A, policy=loaded, guard=not no_guard)
+        return learned_solver(problem.A, policy=loaded, guard=not no_guard, tries=tries)
 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     print(f"matrix: {matrix}, {problem.num_unknowns:,} unknowns, {problem.A.nnz:,} nonzeros")

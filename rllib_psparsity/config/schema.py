@@ -132,6 +132,9 @@ class PolicyConfig(Section):
     """Give the value head an encoder of its own."""
     temperature: TemperatureConfig = TemperatureConfig()
     """Temperature of both heads."""
+    tries: Positive = 1
+    """Hierarchies that `learned_solver` sets up, which differ on the finest level, to keep the one that a test finds
+    best; training does not look at it."""
 
     @model_validator(mode="after")
     def _menu_is_valid(self) -> PolicyConfig:

@@ -20,6 +20,8 @@ from rllib_psparsity.errors import InputError, SetupFailure
 
 STEPS = 2
 """Steps of preconditioned conjugate gradients that the test makes."""
+STEPS_TO_COMPARE = 4
+"""The same where it has to tell good hierarchies from each other, not only poor ones from good ones."""
 VECTORS = 4
 """Right-hand sides at once: what the block V-cycle takes for little more than the price of one."""
 WORK_LIMIT = 10.0
@@ -54,10 +56,10 @@ def direct_solver(hierarchy: Hierarchy) -> DirectSolver:
     return DirectSolver(hierarchy.levels[-1].A, as_given=len(hierarchy.levels) == 1)
 
 
-def estimated_work(hierarchy: Hierarchy, direct: DirectSolver) -> float:
+def estimated_work(hierarchy: Hierarchy, direct: DirectSolver, steps: int = STEPS) -> float:
     """Work per digit of a few steps of conjugate gradients, in products with the finest matrix.
 
-    ``(cost + 1) * STEPS / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
+    ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. For a singular matrix they are
     made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
@@ -67,7 +69,7 @@ def estimated_work(hierarchy: Hierarchy, direct: DirectSolver) -> float:
         b = finest @ (b / finest.diagonal()[:, None])
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
-        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, STEPS)
+        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, steps)
         digits = float(np.mean(-np.log10(np.maximum(solve.relative, 10.0**-MOST_DIGITS))))
     if not digits > 0.0:
         return math.inf
@@ -75,7 +77,7 @@ def estimated_work(hierarchy: Hierarchy, direct: DirectSolver) -> float:
     return (cost + 1.0) * float(solve.iterations.mean()) / digits
 
 
-def examine(name: str, hierarchy: Hierarchy, work_limit: float = WORK_LIMIT) -> Candidate:
+def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: float = WORK_LIMIT) -> Candidate:
     """The test: can the hierarchy be used at all, and does it solve well enough?"""
     coarsest = hierarchy.levels[-1].A.shape[0]
     if hierarchy.failed and coarsest > DENSE_LIMIT:
@@ -84,26 +86,28 @@ def examine(name: str, hierarchy: Hierarchy, work_limit: float = WORK_LIMIT) -> 
         direct = direct_solver(hierarchy)
     except SetupFailure as error:
         return Candidate(name, hierarchy, None, math.inf, str(error))
-    work = estimated_work(hierarchy, direct)
+    work = estimated_work(hierarchy, direct, steps)
     objection = (
         "" if work <= work_limit else f"it would take {work:.1f} work units a digit, the limit is {work_limit:g}"
     )
     return Candidate(name, hierarchy, direct, work, objection)
 
 
-def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Hierarchy, limits: Limits) -> tuple[Candidate, str]:
-    """The candidate that is taken for (A, B), and the objection to the learned one, empty if that passed.
+def choose(
+    A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: Limits, steps: int = STEPS
+) -> Candidate:
+    """The candidate that is taken for (A, B): `learned`, if its test of so many steps has no objection.
 
-    The first classical hierarchy that passes is taken; if none does, the one of least work, the learned one included.
+    Otherwise the first classical hierarchy that passes is taken; if none does, the one of least work, the learned one
+    included.
 
     Raises `InputError` if the failing test led to a proof that A is not positive semidefinite.
     """
-    first = examine(LEARNED, learned)
-    _refuse_indefinite(A, first)
-    if not first.objection:
-        return first, ""
-    best = first
-    for candidate in _classical_candidates(A, B, limits):
+    _refuse_indefinite(A, learned)
+    if not learned.objection:
+        return learned
+    best = learned
+    for candidate in _classical_candidates(A, B, limits, steps):
         if candidate.work_per_digit < best.work_per_digit:
             best = candidate
         if not candidate.objection:
@@ -111,14 +115,14 @@ def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Hierarchy, limits: 
     if best.direct is None:  # nothing gains a digit: what is surely positive definite
         hierarchy = relaxation_hierarchy(A, B)
         best = Candidate(RELAXATION, hierarchy, direct_solver(hierarchy), math.inf, "")
-    return best, first.objection
+    return best
 
 
-def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits) -> Iterator[Candidate]:
+def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits, steps: int) -> Iterator[Candidate]:
     for name in RECIPES:
         if A.format == "csr" or not name.startswith("classical"):
-            yield examine(name, classical_hierarchy(A, B, name, limits))
-    yield examine(RELAXATION, relaxation_hierarchy(A, B))
+            yield examine(name, classical_hierarchy(A, B, name, limits), steps)
+    yield examine(RELAXATION, relaxation_hierarchy(A, B), steps)
 
 
 def _refuse_indefinite(A: csr_array | bsr_array, candidate: Candidate) -> None:

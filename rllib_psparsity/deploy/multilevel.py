@@ -12,12 +12,21 @@ from pyamg.multilevel import MultilevelSolver
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.direct_solver import DirectSolver
-from rllib_psparsity.amg.hierarchy import Hierarchy, build_hierarchy, use_default_smoothers
+from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, build_hierarchy, use_default_smoothers
 from rllib_psparsity.amg.new_values import with_new_values
 from rllib_psparsity.amg.products import transpose
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.deploy.decide import policy_decide
-from rllib_psparsity.deploy.guard import LEARNED, WORK_LIMIT, choose, direct_solver, examine
+from rllib_psparsity.deploy.guard import (
+    LEARNED,
+    STEPS,
+    STEPS_TO_COMPARE,
+    WORK_LIMIT,
+    Candidate,
+    choose,
+    direct_solver,
+    examine,
+)
 from rllib_psparsity.deploy.preparation import Scaling, default_candidates, scaling
 from rllib_psparsity.deploy.setup_info import SetupInfo, level_infos
 from rllib_psparsity.errors import InputError, SetupFailure
@@ -66,10 +75,12 @@ class LearnedSolver(MultilevelSolver):
 
     setup_info: SetupInfo
 
-    def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool) -> None:
+    def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool, tries: int) -> None:
         start = perf_counter()
-        self._policy, self._guard = policy, guard
         system = _prepare(A, B)
+        usable = [recipe for recipe in policy.menu if system.A.format == "csr" or not recipe.scalar_only]
+        self._policy, self._guard, self._tries = policy, guard, min(tries, len(usable))
+        self._steps = STEPS if self._tries == 1 else STEPS_TO_COMPARE
         checked = perf_counter() - start
         setup = self._full_setup(system)
         self._work_at_first = setup.work
@@ -115,26 +126,43 @@ class LearnedSolver(MultilevelSolver):
 
     def _full_setup(self, system: _System) -> _Setup:
         """By the policy, or by what the guard takes instead."""
-        A, B, policy = system.scaled_A, system.scaled_B, self._policy
-        decide = policy_decide(policy.inference)
-        hierarchy = build_hierarchy(A, B, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
-        start = perf_counter()
-        if not self._guard:
-            direct = direct_solver(hierarchy)
-            return _Setup(LEARNED, hierarchy, direct, math.nan, {**hierarchy.seconds, "guard": 0.0})
-        chosen, reason = choose(A, B, hierarchy, policy.limits)
-        assert chosen.direct is not None
-        seconds = {**hierarchy.seconds, "guard": perf_counter() - start}
-        stepped_in = chosen.hierarchy is not hierarchy
+        seconds: dict[str, float] = {**dict.fromkeys(PHASES, 0.0), "guard": 0.0}
+        learned = self._learned(system, seconds)
+        chosen = learned
+        if self._guard:
+            start = perf_counter()
+            chosen = choose(system.scaled_A, system.scaled_B, learned, self._policy.limits, self._steps)
+            seconds["guard"] += perf_counter() - start
+        if chosen.direct is None:
+            raise SetupFailure(chosen.objection)
         return _Setup(
             chosen.name,
             chosen.hierarchy,
             chosen.direct,
             chosen.work_per_digit,
             seconds,
-            stepped_in=stepped_in,
-            reason=reason,
+            stepped_in=chosen is not learned,
+            reason=learned.objection if self._guard else "",
         )
+
+    def _learned(self, system: _System, seconds: dict[str, float]) -> Candidate:
+        """The best of the policy's hierarchies; what they all took is added to `seconds`."""
+        A, B, policy = system.scaled_A, system.scaled_B, self._policy
+        best = None
+        for rank in range(self._tries):
+            decide = policy_decide(policy.inference, rank=rank)
+            hierarchy = build_hierarchy(A, B, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
+            for phase in PHASES:
+                seconds[phase] += hierarchy.seconds[phase]
+            start = perf_counter()
+            if not self._guard and self._tries == 1:
+                return Candidate(LEARNED, hierarchy, direct_solver(hierarchy), math.nan, "")
+            candidate = examine(LEARNED, hierarchy, self._steps)
+            if best is None or candidate.work_per_digit < best.work_per_digit:
+                best = candidate
+            seconds["guard"] += perf_counter() - start
+        assert best is not None
+        return best
 
     def _kept_patterns(self, system: _System) -> _Setup | str:
         """The updated hierarchy, or why it cannot be used."""
@@ -145,7 +173,7 @@ class LearnedSolver(MultilevelSolver):
             if not self._guard:
                 direct, work = direct_solver(hierarchy), math.nan
             else:
-                tested = examine(name, hierarchy, max(WORK_LIMIT, WORSE * self._work_at_first))
+                tested = examine(name, hierarchy, self._steps, max(WORK_LIMIT, WORSE * self._work_at_first))
                 if tested.direct is None or tested.objection:
                     return tested.objection
                 direct, work = tested.direct, tested.work_per_digit
@@ -173,6 +201,7 @@ class LearnedSolver(MultilevelSolver):
             levels=level_infos(setup.hierarchy),
             operator_complexity=setup.hierarchy.operator_complexity,
             seconds=seconds,
+            tries=self._tries,
             guarded=self._guard,
             guard_stepped_in=setup.stepped_in,
             guard_reason=setup.reason,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from rllib_psparsity.amg.hierarchy import Hierarchy
+from rllib_psparsity.deploy.guard import LEARNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class SetupInfo:
     method : "learned", or the classical method that the guard took instead
     levels : from the finest to the coarsest
     operator_complexity : sum of all nonzeros, divided by the finest matrix's
-    seconds : phase -> wall time: check (of the matrix), features, inference, coarsening, products, guard (its tests and
-        all that it built instead), other; they add up to the whole
+    seconds : phase -> wall time: check (of the matrix), features, inference, coarsening, products (of all tries), guard
+        (all tests and all that it built instead), other; they add up to the whole
+    tries : hierarchies of the policy at the last full set-up, of which the one that a test found best is kept
     guarded : whether the guard was on
     guard_stepped_in : whether it replaced what it tested: the learned hierarchy, or an updated one
     guard_reason : what it objected to, in words; empty if it did not. It may object and not step in, where no classical
@@ -50,6 +52,7 @@ class SetupInfo:
     levels: tuple[LevelInfo, ...]
     operator_complexity: float
     seconds: dict[str, float]
+    tries: int
     guarded: bool
     guard_stepped_in: bool
     guard_reason: str
@@ -63,7 +66,11 @@ class SetupInfo:
         return sum(self.seconds.values())
 
     def __str__(self) -> str:
-        title = f"{self.method} hierarchy" + (", aggregates and patterns kept by an update" if self.updated else "")
+        title = f"{self.method} hierarchy"
+        if self.tries > 1 and self.method == LEARNED:
+            title += f", the best of {self.tries}"
+        if self.updated:
+            title += ", aggregates and patterns kept by an update"
         lines = [f"{title}: {len(self.levels)} levels, operator complexity {self.operator_complexity:.2f}"]
         lines.append(f"{'level':>5} {'unknowns':>10} {'nonzeros':>11}  {'strong edges':>12}  recipe")
         for number, level in enumerate(self.levels):

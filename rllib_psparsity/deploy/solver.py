@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,18 @@ from rllib_psparsity.amg.strength import strength_matrix
 from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.deploy.multilevel import LearnedSolver
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.problems.validation import check_matrix
 
 
 def learned_solver(
-    A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy = "default", guard: bool = True
+    A: Any,
+    B: Any = None,
+    *,
+    policy: str | Path | LoadedPolicy = "default",
+    guard: bool = True,
+    tries: int | None = None,
 ) -> LearnedSolver:
     """Set up a multigrid solver whose strong edges and recipes a trained policy chooses on every level.
 
@@ -30,6 +37,9 @@ def learned_solver(
         unknowns that are clearly in other units each, 1 / sqrt(a_ii).
     policy : name of a shipped policy, directory of an exported one, or the result of `load_policy`
     guard : whether a cheap test of the hierarchy decides if it is kept; otherwise a classical one takes its place
+    tries : how many hierarchies are set up, one for each of the policy's likeliest recipes of the finest level, to keep
+        the one that the test finds best; by default what the policy says. Each costs a set-up, which is worth it where
+        many right-hand sides follow.
 
     Returns
     -------
@@ -54,7 +64,9 @@ def learned_solver(
     >>> bool(abs(x - 1).max() < 1e-6)
     True
     """
-    return LearnedSolver(A, B, _loaded(policy), guard)
+    check_tries(tries)
+    loaded = _loaded(policy)
+    return LearnedSolver(A, B, loaded, guard, loaded.config.tries if tries is None else int(tries))
 
 
 def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy = "default") -> csr_array:
@@ -67,6 +79,12 @@ def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | Loaded
     matrix, candidates = check_matrix(A, B)
     graph = level_graph(matrix, candidates, 0)
     return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong)
+
+
+def check_tries(tries: Any) -> None:
+    """Refuse what is no number of hierarchies; None, for as many as the policy says, is fine."""
+    if tries is not None and (not isinstance(tries, Integral) or isinstance(tries, bool) or tries < 1):
+        raise InputError(f"tries is {tries!r}, expected a whole number above 0; 1 sets up the likeliest one alone")
 
 
 def _loaded(policy: str | Path | LoadedPolicy) -> LoadedPolicy:

@@ -17,8 +17,8 @@ from rllib_psparsity.problems.ranges import nearest
 LEARNED, UNGUARDED, PRIOR, UNTRAINED = "learned", "unguarded", "prior", "untrained"
 DEFAULT, PORTFOLIO, EXTERNAL, SELECTOR = "default", "portfolio", "external", "selector"
 GROUPS = {
-    LEARNED: "learned_solver as a user calls it, with its guard",
-    UNGUARDED: "the policy alone: no guard",
+    LEARNED: "learned_solver as a user calls it, with its guard and its tries",
+    UNGUARDED: "the policy alone: one try, no guard",
     PRIOR: "the textbook prior that its training started from, alone",
     UNTRAINED: "its network before training, on top of the prior",
     DEFAULT: "PyAMG's default",

@@ -62,9 +62,13 @@ def sample(config: PolicyConfig, logits: Logits, rngs: Sequence[np.random.Genera
     return _choose(config, logits, recipe, rngs)
 
 
-def mode(config: PolicyConfig, logits: Logits) -> Choice:
-    """The most likely recipe, the first of equals, and the most likely units given that recipe."""
-    return _choose(config, logits, np.argmax(logits.recipe_logits, axis=1), [None] * len(logits.graphs))
+def mode(config: PolicyConfig, logits: Logits, rank: int = 0) -> Choice:
+    """The most likely recipe, the first of equals, and the most likely units given that recipe.
+
+    With a `rank` the recipe has that many before it which are as likely or more.
+    """
+    ranked = np.argsort(-logits.recipe_logits, axis=1, kind="stable")
+    return _choose(config, logits, ranked[:, rank], [None] * len(logits.graphs))
 
 
 def _choose(

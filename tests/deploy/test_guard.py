@@ -17,7 +17,16 @@ from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relaxation_hierarchy
 from rllib_psparsity.deploy.definiteness import least_quotient
-from rllib_psparsity.deploy.guard import RELAXATION, WORK_LIMIT, choose, direct_solver, estimated_work, examine
+from rllib_psparsity.deploy.guard import (
+    LEARNED,
+    RELAXATION,
+    STEPS,
+    WORK_LIMIT,
+    choose,
+    direct_solver,
+    estimated_work,
+    examine,
+)
 from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.problems.validation import check_matrix
@@ -44,8 +53,8 @@ def test_the_estimate_is_near_the_measured_work(A):
 def test_a_poor_hierarchy_is_replaced_by_a_better_classical_one():
     A, B = check_matrix(ANISOTROPIC)
     poor = build_hierarchy(A, B, _random_edges(0.3, 1), menu=MENU)
-    chosen, objection = choose(A, B, poor, Limits())
-    assert "work units a digit, the limit is 10" in objection
+    chosen = choose(A, B, examine(LEARNED, poor), Limits())
+    assert "work units a digit, the limit is 10" in examine(LEARNED, poor).objection
     assert chosen.hierarchy is not poor and chosen.name in (*RECIPES, RELAXATION)
     works = [measure_solve(h.to_pyamg()).work_per_digit for h in (chosen.hierarchy, poor)]
     assert works[0] < 0.7 * works[1]
@@ -55,18 +64,18 @@ def test_a_good_hierarchy_is_kept_and_none_is_built_beside_it(monkeypatch):
     A, B = check_matrix(poisson((40, 40), format="csr"))
     good = classical_hierarchy(A, B, RECIPES[0], Limits())
     monkeypatch.setattr("rllib_psparsity.deploy.guard.classical_hierarchy", None)
-    chosen, objection = choose(A, B, good, Limits())
-    assert chosen.hierarchy is good and objection == "" and chosen.work_per_digit <= WORK_LIMIT
+    chosen = choose(A, B, examine(LEARNED, good), Limits())
+    assert chosen.hierarchy is good and chosen.objection == "" and chosen.work_per_digit <= WORK_LIMIT
 
 
 def test_the_best_is_kept_where_none_passes(monkeypatch):
     A, B = check_matrix(poisson((30, 30), format="csr"))
     monkeypatch.setattr("rllib_psparsity.deploy.guard.WORK_LIMIT", 0.1)
-    monkeypatch.setattr("rllib_psparsity.deploy.guard.examine.__defaults__", (0.1,))
-    learned = classical_hierarchy(A, B, RECIPES[0], Limits())
-    chosen, objection = choose(A, B, learned, Limits())
+    monkeypatch.setattr("rllib_psparsity.deploy.guard.examine.__defaults__", (STEPS, 0.1))
+    learned = examine(LEARNED, classical_hierarchy(A, B, RECIPES[0], Limits()))
+    chosen = choose(A, B, learned, Limits())
     rivals = [examine(name, classical_hierarchy(A, B, name, Limits())) for name in RECIPES]
-    assert objection and chosen.work_per_digit == min(rival.work_per_digit for rival in rivals)
+    assert learned.objection and chosen.work_per_digit == min(rival.work_per_digit for rival in rivals)
 
 
 def test_a_set_up_that_fails_falls_back_and_says_why():

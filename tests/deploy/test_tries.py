@@ -1,0 +1,89 @@
+"""Several hierarchies, of which the best is kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyamg.gallery import diffusion_stencil_2d, linear_elasticity, poisson, stencil_grid
+
+from rllib_psparsity import learned_solver, load_policy
+from rllib_psparsity.amg.hierarchy import Level, build_hierarchy
+from rllib_psparsity.amg.measurement import measure_solve
+from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.deploy.guard import STEPS_TO_COMPARE, direct_solver, estimated_work
+from rllib_psparsity.errors import InputError
+from rllib_psparsity.problems.validation import check_matrix
+
+POLICY = load_policy("many_solves")
+ANISOTROPIC = stencil_grid(diffusion_stencil_2d(epsilon=0.01, theta=0.5, type="FE"), (30, 30), format="csr")
+
+
+def _alone(A, rank: int):
+    """The policy's hierarchy of that rank."""
+    A, B = check_matrix(A)
+    return build_hierarchy(A, B, policy_decide(POLICY.inference, rank=rank), menu=POLICY.menu, limits=POLICY.limits)
+
+
+def test_ranks_are_the_finest_recipes_by_their_logits():
+    graph = Level(*check_matrix(ANISOTROPIC)).graph
+    logits = POLICY.inference.logits([graph]).recipe_logits[0]
+    recipes = [policy_decide(POLICY.inference, rank=rank)(graph).recipe for rank in range(len(POLICY.menu))]
+    assert sorted(recipes) == list(range(len(POLICY.menu)))
+    assert (np.diff(logits[recipes]) <= 0).all() and recipes[0] == policy_decide(POLICY.inference)(graph).recipe
+
+
+def test_below_the_finest_level_every_rank_decides_alike():
+    graph = replace(Level(*check_matrix(ANISOTROPIC)).graph, level=1)
+    first, third = (policy_decide(POLICY.inference, rank=rank)(graph) for rank in (0, 2))
+    assert first.recipe == third.recipe and (first.edge_is_strong == third.edge_is_strong).all()
+
+
+@pytest.mark.parametrize("guard", [True, False])
+@pytest.mark.parametrize("A", [poisson((30, 30), format="csr"), ANISOTROPIC], ids=["poisson", "anisotropic"])
+def test_the_hierarchy_of_least_estimated_work_is_kept(A, guard):
+    hierarchies = [_alone(A, rank) for rank in range(4)]
+    works = [estimated_work(one, direct_solver(one), STEPS_TO_COMPARE) for one in hierarchies]
+    ml = learned_solver(A, policy=POLICY, tries=4, guard=guard)
+    assert ml.setup_info.work_per_digit == min(works) < max(works)
+    best = hierarchies[int(np.argmin(works))]
+    assert [level.A.nnz for level in ml.levels] == [level.A.nnz for level in best.levels]
+    assert ml.setup_info.tries == 4 and ml.setup_info.method == "learned"
+    assert str(ml.setup_info).startswith("learned hierarchy, the best of 4: ")
+
+
+def test_more_tries_never_take_more_estimated_work():
+    works = [learned_solver(ANISOTROPIC, policy=POLICY, tries=k).setup_info.work_per_digit for k in (2, 4, 99)]
+    assert works[0] >= works[1] >= works[2]
+
+
+def test_a_policy_says_how_many_and_a_caller_may_say_otherwise():
+    A = poisson((12, 12), format="csr")
+    assert POLICY.config.tries == 4 and load_policy("default").config.tries == 1
+    assert learned_solver(A, policy=POLICY).setup_info.tries == 4
+    ml = learned_solver(A, policy=POLICY, tries=1)
+    assert ml.setup_info.tries == 1 and "best of" not in str(ml.setup_info)
+
+
+def test_a_block_matrix_has_no_more_tries_than_recipes_that_it_can_have():
+    A, B = linear_elasticity((10, 10), format="bsr")
+    usable = sum(not recipe.scalar_only for recipe in POLICY.menu)
+    ml = learned_solver(A, B, policy=POLICY, tries=100)
+    assert ml.setup_info.tries == usable < len(POLICY.menu)
+    assert measure_solve(ml).work_per_digit < 15
+
+
+def test_an_update_keeps_the_best_and_is_measured_as_it_was():
+    ml = learned_solver(ANISOTROPIC, policy=POLICY)
+    before = ml.setup_info.work_per_digit
+    info = ml.update(2.0 * ANISOTROPIC)
+    assert info.updated and math.isclose(info.work_per_digit, before, rel_tol=1e-6)
+    assert str(info).startswith("learned hierarchy, the best of 4, aggregates and patterns kept by an update: ")
+
+
+@pytest.mark.parametrize("tries", [0, -1, 1.5, True, "4"])
+def test_what_is_no_number_of_tries_is_refused(tries):
+    with pytest.raises(InputError, match=f"tries is {tries!r}, expected a whole number above 0"):
+        learned_solver(poisson((4, 4)), tries=tries)
