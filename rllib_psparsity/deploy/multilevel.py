@@ -16,7 +16,7 @@ from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, build_hierarchy, us
 from rllib_psparsity.amg.new_values import with_new_values
 from rllib_psparsity.amg.products import transpose
 from rllib_psparsity.deploy.artifact import LoadedPolicy
-from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.deploy.decide import ranked_decides
 from rllib_psparsity.deploy.guard import (
     LEARNED,
     STEPS,
@@ -149,8 +149,7 @@ class LearnedSolver(MultilevelSolver):
         """The best of the policy's hierarchies; what they all took is added to `seconds`."""
         A, B, policy = system.scaled_A, system.scaled_B, self._policy
         best = None
-        for rank in range(self._tries):
-            decide = policy_decide(policy.inference, rank=rank)
+        for decide in ranked_decides(policy.inference, self._tries):
             hierarchy = build_hierarchy(A, B, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
             for phase in PHASES:
                 seconds[phase] += hierarchy.seconds[phase]

@@ -12,9 +12,10 @@ from pyamg.gallery import diffusion_stencil_2d, linear_elasticity, poisson, sten
 from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.amg.hierarchy import Level, build_hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
-from rllib_psparsity.deploy.decide import policy_decide
+from rllib_psparsity.deploy.decide import policy_decide, ranked_decides
 from rllib_psparsity.deploy.guard import STEPS_TO_COMPARE, direct_solver, estimated_work
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.policy.choice import mode
 from rllib_psparsity.problems.validation import check_matrix
 
 POLICY = load_policy("many_solves")
@@ -22,23 +23,37 @@ ANISOTROPIC = stencil_grid(diffusion_stencil_2d(epsilon=0.01, theta=0.5, type="F
 
 
 def _alone(A, rank: int):
-    """The policy's hierarchy of that rank."""
+    """The policy's hierarchy of that rank, decided anew on every level."""
     A, B = check_matrix(A)
-    return build_hierarchy(A, B, policy_decide(POLICY.inference, rank=rank), menu=POLICY.menu, limits=POLICY.limits)
+
+    def decide(graph):
+        logits = POLICY.inference.logits([graph])
+        return mode(POLICY.config, logits, rank if graph.level == 0 else 0).decisions[0]
+
+    return build_hierarchy(A, B, decide, menu=POLICY.menu, limits=POLICY.limits)
 
 
 def test_ranks_are_the_finest_recipes_by_their_logits():
     graph = Level(*check_matrix(ANISOTROPIC)).graph
     logits = POLICY.inference.logits([graph]).recipe_logits[0]
-    recipes = [policy_decide(POLICY.inference, rank=rank)(graph).recipe for rank in range(len(POLICY.menu))]
+    recipes = [decide(graph).recipe for decide in ranked_decides(POLICY.inference, len(POLICY.menu))]
     assert sorted(recipes) == list(range(len(POLICY.menu)))
     assert (np.diff(logits[recipes]) <= 0).all() and recipes[0] == policy_decide(POLICY.inference)(graph).recipe
 
 
 def test_below_the_finest_level_every_rank_decides_alike():
     graph = replace(Level(*check_matrix(ANISOTROPIC)).graph, level=1)
-    first, third = (policy_decide(POLICY.inference, rank=rank)(graph) for rank in (0, 2))
+    first, _, third = (decide(graph) for decide in ranked_decides(POLICY.inference, 3))
     assert first.recipe == third.recipe and (first.edge_is_strong == third.edge_is_strong).all()
+
+
+def test_the_finest_level_is_inferred_once_and_another_matrix_anew(monkeypatch):
+    graphs = [Level(*check_matrix(A)).graph for A in (ANISOTROPIC, poisson((9, 9), format="csr"))]
+    seen, infer = [], type(POLICY.inference).logits
+    monkeypatch.setattr(type(POLICY.inference), "logits", lambda self, of: (seen.append(of), infer(self, of))[1])
+    for graph in graphs:
+        assert len({decide(graph).recipe for decide in ranked_decides(POLICY.inference, 3)}) == 3
+    assert seen == [[graphs[0]], [graphs[1]]]
 
 
 @pytest.mark.parametrize("guard", [True, False])
