@@ -16,6 +16,8 @@ from studies.arm_table import ArmRuns, arm_table, read_study, show
 from studies.definition import Study, is_study, load_study
 from studies.reference_tables import read_settings, reference_section
 from studies.results_file import RESULTS, STUDIES
+from studies.sweep_tables import LEGEND as SWEEP_LEGEND
+from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
 from studies.triage import ITEMS, Item
 
 NOT_MEASURED = "not measured yet"
@@ -25,6 +27,7 @@ def report(studies: Path, results: Path) -> str:
     """The whole document."""
     defined = [load_study(path) for path in sorted(studies.glob("*.yaml")) if is_study(path)]
     runs = {study.name: read_study(study, results / f"{study.name}.parquet") for study in defined}
+    sweeps = read_sweeps(results / "tune")
     settings = read_settings(results)
     parts = [
         "# Results of the studies",
@@ -33,7 +36,7 @@ def report(studies: Path, results: Path) -> str:
         "",
         "## The triage document, row by row",
         "",
-        *_triage_table(defined, runs),
+        *_triage_table(defined, runs, sweeps),
         "",
         "## What rewards are compared with",
         "",
@@ -41,19 +44,23 @@ def report(studies: Path, results: Path) -> str:
     ]
     for study in defined:
         parts += ["", f"## Study `{study.name}`", "", study.about, "", *arm_table(study, runs[study.name], settings)]
+    if sweeps:
+        parts += ["", "## Sweeps by Ray Tune", "", SWEEP_LEGEND]
+    for sweep in sweeps:
+        parts += ["", f"### `psparsity tune {sweep.name}`", "", *sweep_section(sweep)]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _triage_table(defined: Sequence[Study], runs: dict[str, list[ArmRuns]]) -> list[str]:
+def _triage_table(defined: Sequence[Study], runs: dict[str, list[ArmRuns]], sweeps: Sequence[SweepResult]) -> list[str]:
     lines = ["| Row | Asked for | Answered by | Figures (mean over seeds) |", "|---|---|---|---|"]
     for item in ITEMS:
         answering = [(study, arm) for study in defined for arm in study.arms if item.name in arm.triage]
         names = [f"`{study.name}`: {arm.name}" for study, arm in answering]
-        answers = [*(f"`{test}`" for test in item.tests), *names, *([f"`{item.command}`"] if item.command else [])]
-        lines.append(
-            f"| {item.name} | {item.asks} | {'<br>'.join(answers) or NOT_MEASURED} | "
-            f"{'<br>'.join(_figures(item, runs, [(s.name, a.name) for s, a in answering]))} |"
-        )
+        swept = [sweep for sweep in sweeps if sweep.name == item.sweep]
+        commands = [*([item.command] if item.command else []), *(f"psparsity tune {sweep.name}" for sweep in swept)]
+        answers = [*(f"`{test}`" for test in item.tests), *names, *(f"`{command}`" for command in commands)]
+        cells = [*_figures(item, runs, [(s.name, a.name) for s, a in answering]), *map(_best_first, swept)]
+        lines.append(f"| {item.name} | {item.asks} | {'<br>'.join(answers) or NOT_MEASURED} | {'<br>'.join(cells)} |")
     return lines
 
 
@@ -71,6 +78,11 @@ def _figures(item: Item, runs: dict[str, list[ArmRuns]], answering: list[tuple[s
         else:
             cells.append(f"{key[1]}: {NOT_MEASURED}")
     return cells
+
+
+def _best_first(sweep: SweepResult) -> str:
+    figures = ", ".join(f"{name} {sweep.text(name, 'reward_mean', '{:.3f}', False)}" for name in sweep.ranked())
+    return f"sweep {sweep.name}, reward: {figures}"
 
 
 def main(arguments: list[str]) -> int:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row; `tests` are ``file::name``, `figures` names of `figures.run_figures`, `command` what a reader can run."""
+    """A row; `tests` are ``file::name``, `figures` names of `figures.run_figures`, `command` what a reader can run, and
+    `sweep` the name of a sweep by Ray Tune."""
 
     number: int
     asks: str
     tests: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     command: str = ""
+    sweep: str = ""
 
     @property
     def name(self) -> str:
@@ -50,6 +52,7 @@ ITEMS = (
         "gradient norm always at the clip of 1.0; sweep of the clip",
         (_ALGORITHM + "test_share_of_clipped_updates",),
         ("clipped", "grad_norm", "gain"),
+        sweep="gradient_clip",
     ),
     Item(
         7,
@@ -57,7 +60,13 @@ ITEMS = (
         (),
         ("edge_head_first", "edge_head_last", "parts_median", "parts_worst"),
     ),
-    Item(8, "entropy coefficient 0.01, 0.05, 0.1", (), ("entropy_softmax_min", "entropy_edge_last", "gain")),
+    Item(
+        8,
+        "entropy coefficient 0.01, 0.05, 0.1",
+        (),
+        ("entropy_softmax_min", "entropy_edge_last", "gain"),
+        sweep="entropy",
+    ),
     Item(
         9,
         "temperature anneals too fast",
@@ -84,7 +93,7 @@ ITEMS = (
         (_LOSS + "test_a_ratio_beyond_the_clip_has_no_gradient",),
         ("gain",),
     ),
-    Item(15, "learning rates 1e-4, 5e-4, 1e-3, 5e-3", (), ("gain",)),
+    Item(15, "learning rates 1e-4, 5e-4, 1e-3, 5e-3", (), ("gain",), sweep="learning_rate"),
     Item(16, "gradients of 4 to 8 problems per update", (), ("gain",)),
     Item(17, "momentum of the baseline 0.9, 0.95, 0.99", (), ("gain",)),
     Item(18, "reward normalisation", (), ("gain",)),

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.record import ROOT
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.reporting.metrics import METRICS
+from rllib_psparsity.sweep.results import FAILED, FINISHED, write_results
 from studies import references
 from studies.figures import epoch_iterations, gain, part_ratios, run_figures
 from studies.oracle import SCHEMA as ORACLE_SCHEMA
@@ -18,6 +19,7 @@ from studies.reference_tables import space_of
 from studies.report import report
 from studies.results_file import write_table
 from studies.run import STUDY_SCHEMA
+from studies.sweep_tables import COLUMNS
 from studies.triage import ITEMS
 
 FAMILY = {"family": "anisotropic_diffusion_fd", "weight": 1.0, "size": [32, 32], "parameters": {}}
@@ -158,6 +160,38 @@ def test_the_document(folder: Path) -> None:
     assert "4.500 sa evolution 2 energy 1" in line_of(text, "| best single method")
     assert "| 1.000 | 3.000 | 4.000 | 4.500 | 5.000 | 100 | 100% | 1.50 | 3 | 25% |" in line_of(text, "| multilevel |")
     assert "(commit 0123456789)" in text
+
+
+def test_a_sweep_by_tune_is_shown_by_its_finished_seeds(folder: Path) -> None:
+    columns = dict.fromkeys(COLUMNS, 0.5)
+    rows = [
+        columns | {"setting": setting, "seed": seed, "status": status, "figure": reward, "reward_mean": reward}
+        for setting, seed, status, reward in (
+            ("1e-4", 0, FINISHED, 1.0),
+            ("1e-4", 1, FINISHED, 2.0),
+            ("1e-3", 0, FINISHED, 4.0),
+            ("1e-3", 1, FINISHED, 3.0),
+            ("5e-3", 0, FINISHED, 9.0),
+            ("5e-3", 1, FAILED, math.nan),
+        )
+    ]
+    described = {"about": "Which rate?", "metric": "reward_mean", "iterations": 120}
+    path = folder / "results" / "tune" / "learning_rate.parquet"
+    path.parent.mkdir()
+    write_results(
+        path, rows, {"sweep": described, "command": "psparsity tune learning_rate", "commit": "0123456789abc"}
+    )
+    text = report(folder, folder / "results")
+    assert "Which rate? `psparsity tune learning_rate`, 120 iterations, at commit 0123456." in text
+    lines = [line for line in text.splitlines() if line.startswith(("| 1e-", "| 5e-"))]
+    assert [line.split(" | ")[:3] for line in lines] == [
+        ["| 1e-3", "2 of 2", "3.500 (3.000..4.000)"],
+        ["| 1e-4", "2 of 2", "1.500 (1.000..2.000)"],
+        ["| 5e-3", "1 of 2", "9.000"],
+    ]
+    row = line_of(text, "| T15 |")
+    assert row.endswith("| not measured yet<br>sweep learning_rate, reward: 1e-3 3.500, 1e-4 1.500, 5e-3 9.000 |")
+    assert "`psparsity tune learning_rate`" in row
 
 
 def test_nothing_measured_is_said_in_words(tmp_path: Path) -> None:
