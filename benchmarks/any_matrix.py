@@ -5,8 +5,9 @@
 Every case draws a structure (`STRUCTURES`), a size, a scaling (`SCALINGS`) and the form in which the matrix is handed
 over (`FORMS`); one in ten is then spoilt (`DAMAGE`). A sound matrix has to be solved: conjugate gradients to 1e-8 for a
 consistent right-hand side, with the true residual below 1e-6. A spoilt one has to be refused by an `InputError` of one
-sentence. For small matrices the preconditioner is checked to be symmetric positive definite by its eigenvalues. The
-exit code is 1 if any case went wrong; cases are named by what they drew, so that `make_case` makes them again.
+sentence. The preconditioner is checked to be symmetric positive definite, for a singular matrix semidefinite, by the
+Lanczos process. Policy, guard, updates and candidates of the caller's are drawn as well (`USES`). The exit code
+is 1 if any case went wrong; cases are named by what they drew, so that `make_case` makes them again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import scipy.sparse as sp
 
 from benchmarks.record import arguments_parser, result_directory, write_result
 
-SPD_CHECK_UP_TO = 120
+LANCZOS_STEPS = 40
+ROUNDING = 1e-12
 MAX_ITERATIONS = 400
 TOLERANCE, TRUE_RESIDUAL = 1e-8, 1e-6
 
@@ -39,6 +41,19 @@ class Case:
     form: str
     seed: int
     damage: str = ""
+    use: str = "default"
+
+
+USES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "default, no guard": {"guard": False},
+    "default, three tries": {"tries": 3},
+    "many_solves": {"policy": "many_solves"},
+    "update": {},
+    "two candidates": {},
+}
+"""How the solver is made: arguments of `learned_solver`; "update" also updates it with twice the matrix and back, and
+"two candidates" passes constants and a random vector as B."""
 
 
 def _laplacian(rng: np.random.Generator, n: int, edges: int, weights: np.ndarray | None = None) -> sp.csr_array:
@@ -195,7 +210,8 @@ def draw(rng: np.random.Generator) -> Case:
     form = str(rng.choice([*FORMS, INTEGERS]))
     scaling = "none" if form in ("float32", INTEGERS) else str(rng.choice(list(SCALINGS)))
     damage = str(rng.choice(list(DAMAGE))) if rng.random() < 0.1 else ""
-    return Case(str(rng.choice(list(STRUCTURES))), size, scaling, form, int(rng.integers(2**31)), damage)
+    seed, structure = int(rng.integers(2**31)), str(rng.choice(list(STRUCTURES)))
+    return Case(structure, size, scaling, form, seed, damage, str(rng.choice(list(USES))))
 
 
 def make_case(case: Case) -> Any:
@@ -224,7 +240,10 @@ def check(case: Case) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
-            ml = learned_solver(A)
+            ml = learned_solver(A, _candidates(case, A), **USES[case.use])
+            if case.use == "update":
+                ml.update(2 * A)
+                ml.update(A)
     except InputError as error:
         sentence = str(error)
         if not case.damage:
@@ -234,7 +253,13 @@ def check(case: Case) -> str:
         return f"{type(error).__name__}: {error}"
     if case.damage:
         return "not refused"
-    return _unsolved(ml, case) or _not_spd(ml)
+    return _unsolved(ml, case) or _not_spd(ml, case)
+
+
+def _candidates(case: Case, A: Any) -> np.ndarray | None:
+    if case.use != "two candidates" or case.damage:
+        return None
+    return np.column_stack([np.ones(A.shape[0]), np.random.default_rng(case.seed).standard_normal(A.shape[0])])
 
 
 def _unsolved(ml: Any, case: Case) -> str:
@@ -250,17 +275,32 @@ def _unsolved(ml: Any, case: Case) -> str:
     return ""
 
 
-def _not_spd(ml: Any) -> str:
-    A = ml.levels[0].A
-    n = A.shape[0]
-    if n > SPD_CHECK_UP_TO or len(ml.levels) == 1:
-        return ""
-    root = np.sqrt(A.diagonal())
-    cycle = ml.aspreconditioner()
-    M = root[:, None] * np.column_stack([cycle @ (root * unit) for unit in np.eye(n)])
-    gap = abs(M - M.T).max() / abs(M).max()
-    least = np.linalg.eigvalsh((M + M.T) / 2)[0]
-    return "" if gap < 1e-8 and least > 0 else f"preconditioner: asymmetry {gap:.1e}, least eigenvalue {least:.1e}"
+def _not_spd(ml: Any, case: Case) -> str:
+    """By u^T M v = v^T M u, and the least Ritz value of the scaled preconditioner D^1/2 M D^1/2 (Lanczos 1950)."""
+    root, cycle = np.sqrt(ml.levels[0].A.diagonal()), ml.aspreconditioner()
+    n = len(root)
+
+    def apply(x: np.ndarray) -> np.ndarray:
+        return root * (cycle @ (root * x))
+
+    rng = np.random.default_rng(case.seed)
+    u, v = rng.standard_normal((2, n))
+    Mu, Mv = apply(u), apply(v)
+    gap = abs(u @ Mv - v @ Mu) / max(abs(u @ Mu), abs(v @ Mv))
+    basis = [v / np.linalg.norm(v)]
+    for _ in range(min(LANCZOS_STEPS, n) - 1):
+        w = apply(basis[-1])
+        for _ in range(2):  # once more, since rounding leaves a part
+            w -= np.array(basis).T @ (np.array(basis) @ w)
+        if np.linalg.norm(w) < 1e-8 * np.linalg.norm(Mv) / np.linalg.norm(v):
+            break
+        basis.append(w / np.linalg.norm(w))
+    Q = np.array(basis)
+    T = Q @ np.column_stack([apply(q) for q in Q])
+    ritz = np.linalg.eigvalsh((T + T.T) / 2)
+    bound = -ROUNDING * ritz[-1] if ml.setup_info.singular else 0.0
+    definite = gap < 1e-8 and ritz[0] > bound
+    return "" if definite else f"preconditioner: asymmetry {gap:.1e}, least Ritz value {ritz[0]:.1e} of {ritz[-1]:.1e}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
 
 STRIP = 4
@@ -35,7 +35,7 @@ def multiply(A: csr_array | bsr_array, x: np.ndarray) -> np.ndarray:
     return A @ x if A.format == "bsr" else by_strips(lambda strip: _product(A.indptr, A.indices, A.data, strip), x)
 
 
-@njit(cache=True)
+@compiled()
 def _product(indptr, indices, data, x):
     indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(indptr) - 1

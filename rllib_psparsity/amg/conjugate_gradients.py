@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_vectors import multiply
+from rllib_psparsity.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,14 @@ class BlockSolve:
     residuals : (n, K) recurrence residuals
     iterations : (K,) float64, done by each
     relative : (K,) 2-norms of the residuals, divided by those of the right-hand sides
+    energy : (iterations, K) by how much each step has made the squared energy norm of the error smaller, which needs no
+        solution: alpha_j r_j^T z_j (Hestenes and Stiefel 1952, theorem 6:1)
     """
 
     residuals: np.ndarray
     iterations: np.ndarray
     relative: np.ndarray
+    energy: np.ndarray
 
 
 def solve_block(
@@ -47,17 +50,20 @@ def solve_block(
     iterations = np.zeros(b.shape[1])
     initial = np.linalg.norm(b, axis=0)
     relative = np.ones(b.shape[1])
+    energy = []
     for _ in range(max_iterations):
         _turn(r, precondition(r), running, rz, p)
-        relative = np.sqrt(_step(p, multiply(A, p), running, rz, r)) / initial
+        squares, gained = _step(p, multiply(A, p), running, rz, r)
+        relative = np.sqrt(squares) / initial
+        energy.append(gained)
         iterations += running
         running &= relative > tolerance
         if not running.any() or not np.isfinite(relative).all():
             break
-    return BlockSolve(r, iterations, relative)
+    return BlockSolve(r, iterations, relative, np.array(energy).reshape(-1, b.shape[1]))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _turn(r, z, running, rz, p):
     # The next directions; rz becomes r^T z.
     n, num_vectors = r.shape
@@ -72,9 +78,9 @@ def _turn(r, z, running, rz, p):
             p[i, k] = z[i, k] + beta[k] * p[i, k]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _step(p, Ap, running, rz, r):
-    # The next residuals, and their squared norms.
+    # The next residuals, their squared norms, and the gain of each step.
     n, num_vectors = r.shape
     pAp, squares = np.zeros(num_vectors), np.zeros(num_vectors)
     for i in range(n):
@@ -85,4 +91,4 @@ def _step(p, Ap, running, rz, r):
         for k in range(num_vectors):
             r[i, k] -= alpha[k] * Ap[i, k]
             squares[k] += r[i, k] * r[i, k]
-    return squares
+    return squares, alpha * rz

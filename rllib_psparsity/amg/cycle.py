@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from scipy.linalg import pinv
 from scipy.sparse import bsr_array, csc_array, csr_array
 from scipy.sparse.linalg import splu
@@ -17,6 +16,7 @@ from scipy.sparse.linalg import splu
 from rllib_psparsity.amg.block_vectors import STRIP, by_strips, multiply
 from rllib_psparsity.amg.envelope_cholesky import envelope_cholesky
 from rllib_psparsity.amg.hierarchy import PINV_LIMIT, Level
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.errors import SetupFailure
 
 
@@ -86,7 +86,7 @@ class _ScalarCorrection:
         _up(*self._matrix, *self._P, b, x, kept, coarse_x)
 
 
-@njit(cache=True)
+@compiled()
 def _subtract(start, stop, indices, data, x, s):
     s0, s1, s2, s3 = s
     for entry in range(start, stop):
@@ -98,17 +98,17 @@ def _subtract(start, stop, indices, data, x, s):
     return s0, s1, s2, s3
 
 
-@njit(cache=True)
+@compiled()
 def _get(x, i):
     return x[i, 0], x[i, 1], x[i, 2], x[i, 3]
 
 
-@njit(cache=True)
+@compiled()
 def _put(x, i, s, factor):
     x[i, 0], x[i, 1], x[i, 2], x[i, 3] = s[0] * factor, s[1] * factor, s[2] * factor, s[3] * factor
 
 
-@njit(cache=True)
+@compiled()
 def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_b):
     # Both sweeps from zero, and P^T (b - A x). With A = L + D + U: forward s = b - L x', x' = D^-1 s; backward
     # x = D^-1 (s - U x); so D x + U x = s, and the residual is b - s - L x.
@@ -134,7 +134,7 @@ def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_d
             coarse_b[j, 3] += p * s3
 
 
-@njit(cache=True)
+@compiled()
 def _up(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_x):
     # x + P coarse_x, then both sweeps. The backward one needs b - L x' of the forward one again.
     n = len(below)

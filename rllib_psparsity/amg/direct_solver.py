@@ -43,10 +43,9 @@ class DirectSolver:
     ----------
     work : float
         Multiplications of one solve.
-    singular : bool
-        Whether rounding is all that is left of some combination of the unknowns; for sparse factors not known, False.
-    least_vector : (n,) float64 or None
-        Where dense factors find the matrix singular or indefinite: the x of least x^T A x / x^T D x, D its diagonal.
+    null_vectors : (n, k) float64
+        Combinations x of the unknowns of which rounding is all that is left, or less than nothing: x^T A x / x^T D x
+        is not positive, D being A's diagonal. None (k = 0) where sparse factors cannot tell.
 
     Raises `SetupFailure` for a matrix that is not finite, or larger than `SPARSE_LIMIT`.
     """
@@ -60,8 +59,7 @@ class DirectSolver:
         diagonal = A.diagonal()
         positive = diagonal > 0
         self._scale = np.divide(1.0, np.sqrt(np.where(positive, diagonal, 1.0)), where=positive, out=np.zeros(n))
-        self.singular = not positive.all()
-        self.least_vector: np.ndarray | None = None
+        self.null_vectors = np.eye(n)[:, ~positive] if not positive.all() else np.zeros((n, 0))
         self._cholesky = self._inverse = self._sparse = None
         if n <= DENSE_LIMIT:
             exact = n * ROUNDING_AS_GIVEN
@@ -99,9 +97,7 @@ class DirectSolver:
             return
         eigenvalues, vectors = eigh(scaled)
         kept = eigenvalues > rounding
-        if not kept.all():
-            self.least_vector = self._scale * vectors[:, 0]
-            self.singular = True
+        self.null_vectors = np.where(self._scale > 0, self._scale, 1.0)[:, None] * vectors[:, ~kept]
         self._inverse = (vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T
 
     def _factor_sparse(self, A: csr_array | bsr_array) -> None:

@@ -6,11 +6,11 @@ The algorithm and its numbers are those of PyAMG's `energy_prolongation_smoother
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.products import transposed
 from rllib_psparsity.amg.tentative import Tentative
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
 
 ENERGY_ITERATIONS = 4
@@ -56,7 +56,7 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     return csr_array((p_data, p_indices, p_indptr), shape=(A.shape[0], num_columns))
 
 
-@njit(cache=True)
+@compiled()
 def _members(columns, num_columns):
     """(indptr, rows) of the entries of T by columns."""
     indptr = np.zeros(num_columns + 1, dtype=np.int32)
@@ -74,7 +74,7 @@ def _members(columns, num_columns):
     return indptr, rows
 
 
-@njit(cache=True)
+@compiled()
 def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree):
     """(indptr, rows) by columns: the nodes within `degree` strong couplings of each aggregate, by a breadth-first
     search; a root only where it is a member. C is symmetric, so its rows are its columns."""
@@ -116,7 +116,7 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
     return indptr, rows[:count].copy()
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _minimise(indptr, indices, data, p_indptr, rows, member_indptr, members, columns, values, is_root, b, iterations):
     """Values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
     indptr, indices = unsigned(indptr), unsigned(indices)
@@ -164,7 +164,7 @@ def _minimise(indptr, indices, data, p_indptr, rows, member_indptr, members, col
 # In the functions below the index arrays are unsigned already.
 
 
-@njit(cache=True)
+@compiled()
 def _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, y):
     """y = A T on the pattern, and along = y b. T has few entries, so its columns are scattered: A is symmetric.
     `dense` is zero before and after."""
@@ -184,7 +184,7 @@ def _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, mem
                 dense[indices[f]] = 0.0
 
 
-@njit(cache=True)
+@compiled()
 def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
     """y = A X on the pattern, and along = y b. `dense` is zero before and after."""
     ends = indptr[1:]
@@ -203,7 +203,7 @@ def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
             dense[rows[e]] = 0.0
 
 
-@njit(cache=True)
+@compiled()
 def _project(p_indptr, rows, x, b, projection, along, y):
     """Take out of y what it adds along b; returns the sum of all x y."""
     for i in range(len(along)):
@@ -216,7 +216,7 @@ def _project(p_indptr, rows, x, b, projection, along, y):
     return inner
 
 
-@njit(cache=True)
+@compiled()
 def _drop_zeros(indptr, indices, data):
     """Close the gaps of entries that are zero, in place; the number of those left."""
     count, start = 0, 0

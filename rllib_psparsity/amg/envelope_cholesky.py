@@ -8,9 +8,10 @@ entries a row for 300 unknowns of a 2D problem, little more than a minimum degre
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from rllib_psparsity.compiled import compiled
 
 SMALLEST_PIVOT = 1e-8
 """Least pivot, of the largest diagonal entry, for which a matrix counts as safely positive definite.
@@ -47,7 +48,7 @@ def envelope_cholesky(A: csr_array) -> EnvelopeCholesky | None:
     return EnvelopeCholesky(order, first, start, factor)
 
 
-@njit(cache=True)
+@compiled()
 def _envelope(indptr, indices, order):
     n = len(order)
     place = np.empty(n, dtype=np.int64)
@@ -63,7 +64,7 @@ def _envelope(indptr, indices, order):
     return first, start
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _factor(indptr, indices, data, order, first, start, factor):
     # Rows end to end, the last entry of each the inverse of its pivot. False at a pivot that is too small, or NaN.
     n = len(order)
@@ -100,7 +101,7 @@ def _factor(indptr, indices, data, order, first, start, factor):
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _solve(order, first, start, factor, b, x, y):
     n = len(order)
     for i in range(n):

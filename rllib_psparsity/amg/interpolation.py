@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from pyamg import amg_core
 from scipy.sparse import csr_array
+
+from rllib_psparsity.compiled import compiled
 
 VANISHING = 1e-14
 """A denominator below this share of the magnitudes it was summed from counts as zero."""
@@ -96,7 +97,7 @@ def interpolate(A: csr_array, S: csr_array, splitting: np.ndarray, kind: Literal
     return csr_array((data[:count], indices[:count], indptr), shape=(A.shape[0], int(is_coarse.sum())))
 
 
-@njit(cache=True)
+@compiled()
 def _direct(indptr, indices, data, s_indptr, s_indices, is_coarse, number, p_indptr, p_indices, p_data):
     n = len(is_coarse)
     chosen = np.full(n, -1, dtype=np.int32)  # chosen[j] == i: j is in C_i
@@ -137,7 +138,7 @@ def _direct(indptr, indices, data, s_indptr, s_indices, is_coarse, number, p_ind
     return count
 
 
-@njit(cache=True)
+@compiled()
 def _modified(indptr, indices, data, s_indptr, s_indices, is_coarse, number, p_indptr, p_indices, p_data):
     n = len(is_coarse)
     chosen = np.full(n, -1, dtype=np.int32)  # chosen[j] == i: j is in C_i
@@ -175,14 +176,14 @@ def _modified(indptr, indices, data, s_indptr, s_indices, is_coarse, number, p_i
     return count
 
 
-@njit(cache=True)
+@compiled()
 def _mark_coarse_neighbours(s_indptr, s_indices, is_coarse, i, chosen):
     for e in range(s_indptr[i], s_indptr[i + 1]):
         if is_coarse[s_indices[e]]:
             chosen[s_indices[e]] = i
 
 
-@njit(cache=True)
+@compiled()
 def _shares_coarse_point(s_indptr, s_indices, chosen, i, k):
     """Whether a strong neighbour of k is in C_i."""
     shares = False
@@ -191,7 +192,7 @@ def _shares_coarse_point(s_indptr, s_indices, chosen, i, k):
     return shares
 
 
-@njit(cache=True)
+@compiled()
 def _interpolate_neighbour(indptr, indices, data, chosen, i, k, a_ik, numerator):
     """Distribute a_ik over C_i in proportion to ~a_km."""
     diagonal = 0.0
@@ -208,7 +209,7 @@ def _interpolate_neighbour(indptr, indices, data, chosen, i, k, a_ik, numerator)
                 numerator[indices[e]] += a_ik * data[e] / total
 
 
-@njit(cache=True)
+@compiled()
 def _drop_diagonal(indptr, indices, s_indptr, s_indices):
     count = 0
     for i in range(len(indptr) - 1):
@@ -220,7 +221,7 @@ def _drop_diagonal(indptr, indices, s_indptr, s_indices):
     return count
 
 
-@njit(cache=True)
+@compiled()
 def _strongest_column(indptr, indices, data, strongest):
     for i in range(len(strongest)):
         largest = -1.0

@@ -7,11 +7,11 @@ serves all other problems.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.products import sort_rows
 from rllib_psparsity.amg.tentative import Tentative
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
 
 OMEGA = 4.0 / 3.0
@@ -45,7 +45,7 @@ def smooth_by_jacobi(A: csr_array, T: Tentative, C: csr_array) -> csr_array:
     return csr_array((data, indices, indptr), shape=(n, num_columns))
 
 
-@njit(cache=True)
+@compiled()
 def _smooth(indptr, indices, data, c_indptr, c_indices, columns, values, b, p_indptr, p_indices, p_data):
     indptr, indices = unsigned(indptr), unsigned(indices)
     c_indptr, c_indices = unsigned(c_indptr), unsigned(c_indices)

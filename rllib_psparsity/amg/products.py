@@ -7,9 +7,9 @@ order of SciPy's for (R A) P, so the results have the same bits.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.unsigned import unsigned
 
@@ -35,7 +35,8 @@ def galerkin_product(
     else:
         n = P.shape[1]
         factors = (array for M in (R, A, P) for array in (M.indptr, M.indices, M.data))
-        indptr, indices, data = sort_rows(*_triple_product(*factors), n)
+        indptr, indices, data = _triple_product(*factors)
+        indptr, indices, data = sort_rows(indptr, indices, data, n)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
         raise SetupFailure("the Galerkin product is not finite")
@@ -55,7 +56,7 @@ def sort_rows(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_col
     return transposed(*transposed(indptr, indices, data, num_columns), len(indptr) - 1)
 
 
-@njit(cache=True)
+@compiled()
 def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
     indptr, indices, t_indptr = unsigned(indptr), unsigned(indices), unsigned(t_indptr)
     count = t_indptr[1:]
@@ -72,7 +73,7 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
             place[indices[e]] += 1
 
 
-@njit(cache=True)
+@compiled()
 def _triple_product(r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data):
     """CSR arrays of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that vanish.
 
@@ -129,7 +130,7 @@ def _triple_product(r_indptr, r_indices, r_data, indptr, indices, data, p_indptr
     return coarse_indptr, coarse_indices[:count], coarse_data[:count]
 
 
-@njit(cache=True)
+@compiled()
 def _grown(values, count, capacity):
     grown = np.empty(capacity, dtype=values.dtype)
     grown[:count] = values[:count]

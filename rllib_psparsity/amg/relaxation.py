@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_vectors import by_strips
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
 
 
@@ -54,9 +54,10 @@ class Relaxation:
     def halves(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) each, of a matrix with sorted indices: where a row's entries left of the diagonal end, and where those
         right of it begin."""
-        if self._halves is None:
-            self._halves = _halves(self.A.indptr, self.A.indices)
-        return self._halves
+        halves = self._halves
+        if halves is None:
+            halves = self._halves = _halves(self.A.indptr, self.A.indices)
+        return halves
 
 
 def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -> np.ndarray:
@@ -69,7 +70,7 @@ def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -
     return x
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
     indptr, indices = unsigned(indptr), unsigned(indices)
     old, new = x.copy(), np.empty_like(x)
@@ -89,7 +90,7 @@ def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
     return old
 
 
-@njit(cache=True)
+@compiled()
 def _reciprocal_diagonal(indptr, indices, data):
     indptr, indices = unsigned(indptr), unsigned(indices)
     n = len(indptr) - 1
@@ -101,7 +102,7 @@ def _reciprocal_diagonal(indptr, indices, data):
     return inverse
 
 
-@njit(cache=True)
+@compiled()
 def _halves(indptr, indices):
     n = len(indptr) - 1
     below, above = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
@@ -114,7 +115,7 @@ def _halves(indptr, indices):
     return below, above
 
 
-@njit(cache=True)
+@compiled()
 def _halved_sweeps(indptr, below, above, indices, data, inverse, x, sweeps):
     indptr, indices = unsigned(indptr), unsigned(indices)
     below, above = unsigned(below), unsigned(above)
@@ -133,7 +134,7 @@ def _halved_sweeps(indptr, below, above, indices, data, inverse, x, sweeps):
                 x[i] = (left[i] + right[i]) * inverse[i]
 
 
-@njit(cache=True)
+@compiled()
 def _minus_product(start, stop, indices, data, x):
     total = 0.0
     for entry in range(start, stop):
@@ -141,7 +142,7 @@ def _minus_product(start, stop, indices, data, x):
     return total
 
 
-@njit(cache=True)
+@compiled()
 def _scalar_sweeps(indptr, indices, data, inverse, b, x):
     indptr, indices = unsigned(indptr), unsigned(indices)
     n, num_vectors = b.shape
@@ -162,7 +163,7 @@ def _scalar_sweeps(indptr, indices, data, inverse, b, x):
                 x[i, k] = rhs[k] * inverse[i, 0, 0]
 
 
-@njit(cache=True)
+@compiled()
 def _block_sweeps(indptr, indices, data, inverse, b, x):
     indptr, indices = unsigned(indptr), unsigned(indices)
     n, block = inverse.shape[0], inverse.shape[1]

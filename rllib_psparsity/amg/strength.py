@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import csr_array
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.unsigned import unsigned
 
@@ -31,7 +31,7 @@ def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
     return csr_array((np.ones(len(indices)), indices, indptr), shape=(n, n))
 
 
-@njit(cache=True)
+@compiled()
 def _fill(edge_index, mask, indptr, indices):
     """Edges come sorted by their smaller, then their larger end, so rows filled in their order are sorted."""
     edge_index = unsigned(edge_index)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from rllib_psparsity.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def fit_root_node(aggregates: np.ndarray, roots: np.ndarray, b: np.ndarray) -> T
     return Tentative(np.where(values != 0, aggregates, np.int32(-1)), values, T.is_root, b[roots])
 
 
-@njit(cache=True)
+@compiled()
 def _normalise(aggregates, b, values, norms):
     for i in range(len(b)):
         if aggregates[i] >= 0:

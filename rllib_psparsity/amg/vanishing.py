@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.compiled import compiled
 
 VANISHING = 1e-13
 """A coarse diagonal entry below this share of the fine diagonal entries that it was summed from is their rounding."""
@@ -34,7 +35,7 @@ def clear_vanishing(coarse: csr_array | bsr_array, R: csr_array | bsr_array, fin
         coarse.data *= kept[rows][:, :, None] & kept[coarse.indices][:, None, :]
 
 
-@njit(cache=True)
+@compiled()
 def _energies(indptr, indices, data, diagonal):
     energies = np.zeros(len(indptr) - 1)
     for i in range(len(energies)):
@@ -43,7 +44,7 @@ def _energies(indptr, indices, data, diagonal):
     return energies
 
 
-@njit(cache=True)
+@compiled()
 def _clear(indptr, indices, data, vanishes):
     for i in range(len(vanishes)):
         for e in range(indptr[i], indptr[i + 1]):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rllib_psparsity.deploy import LearnedSolver
+    from rllib_psparsity.deploy.artifact import LoadedPolicy
     from rllib_psparsity.evaluation.one_matrix import MethodResult
     from rllib_psparsity.problems.problem import Problem
 
@@ -94,6 +96,8 @@ def solve(
     print(f"matrix: {matrix}, {problem.num_unknowns:,} unknowns, {problem.A.nnz:,} nonzeros")
     print(f"right-hand side: {origin}", flush=True)
     with SolveProgress(console) as progress:
+        progress.show("loading kernels")
+        _load_kernels(loaded, build, blocks=problem.block_size > 1)
         progress.show("set-up")
         start = perf_counter()
         try:
@@ -113,7 +117,9 @@ def solve(
         print(f"solution: written to {out}", flush=True)
     curves = [(LEARNED, solution.residuals, setup_seconds, solution.seconds)]
     if compare:
-        results = _compare(problem, b, build, tol, console)
+        info = ml.setup_info
+        remarks = [f"{LEARNED}: the guard took {info.method}"] if info.guard_stepped_in else []
+        results = _compare(problem, b, build, tol, console, remarks)
         curves = [(result.name, result.residuals, result.setup_seconds, result.solve_seconds) for result in results]
     if plot is not None:
         _draw(plot, curves, tol, f"{matrix.name}, {problem.num_unknowns:,} unknowns")
@@ -140,8 +146,28 @@ def _right_hand_side(rhs: Path | None, n: int) -> tuple[np.ndarray, str]:
     return random_right_hand_side(n), "a normal vector of seed 0, since no --rhs is given"
 
 
+def _load_kernels(policy: LoadedPolicy, build: Callable[[Problem], LearnedSolver], blocks: bool) -> None:
+    """Load the kernels, or compile them after an installation, before a clock runs: those of every recipe, since only
+    the set-up that is timed shows which ones the policy chooses. The guard's own recipes are mostly among them."""
+    from rllib_psparsity.amg.measurement import measure_solve
+    from rllib_psparsity.evaluation.arms import recipe_methods
+    from rllib_psparsity.evaluation.warm_up import warm_up_problem
+
+    tiny = warm_up_problem(blocks)
+    with suppress(SetupFailure):  # without the guard; the user's matrix may fare better
+        measure_solve(build(tiny))
+    menu = tuple(recipe for recipe in policy.menu if not (blocks and recipe.scalar_only))
+    for method in recipe_methods(menu, policy.limits):
+        method.build(tiny)
+
+
 def _compare(
-    problem: Problem, b: np.ndarray, build: Callable[[Problem], LearnedSolver], tol: float, console: Console
+    problem: Problem,
+    b: np.ndarray,
+    build: Callable[[Problem], LearnedSolver],
+    tol: float,
+    console: Console,
+    remarks: Iterable[str],
 ) -> tuple[MethodResult, ...]:
     """Print the table of the comparison; its lines."""
     from rllib_psparsity.evaluation.method import Method
@@ -154,7 +180,7 @@ def _compare(
         comparison = compare_on(
             problem, b, [Method(LEARNED, build)], tol=tol, max_iterations=MAX_ITERATIONS, progress=progress.show
         )
-    console.print(one_matrix_table(comparison, problem.name, tol))
+    console.print(one_matrix_table(comparison, problem.name, tol, remarks))
     return comparison.results
 
 

@@ -97,8 +97,9 @@ def save_policy(policy: SparsifierPolicy, limits: Limits, directory: Path, card:
     draft = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
     draft.mkdir()
     try:
-        save_file(state, draft / WEIGHTS)
         (draft / MANIFEST).write_text(manifest.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+        save_file(state, draft / WEIGHTS)
+        (draft / WEIGHTS).chmod((draft / MANIFEST).stat().st_mode)  # safetensors makes it the owner's alone
         (draft / CARD).write_text(card, encoding="utf-8")
         draft.rename(directory)
     finally:
@@ -121,8 +122,13 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
     """
     if isinstance(name_or_dir, str) and name_or_dir in shipped_policies():
         return _load_shipped(name_or_dir)
+    if not isinstance(name_or_dir, str | Path):
+        raise InputError(
+            f"the policy is {name_or_dir!r}, expected a name or a directory; name a shipped policy "
+            f"({', '.join(shipped_policies())}) or a directory that `psparsity export RUN_DIR DIR` wrote"
+        )
     directory = Path(name_or_dir)
-    if not directory.is_dir():
+    if name_or_dir == "" or not directory.is_dir():
         raise InputError(
             f"policy {str(name_or_dir)!r} is neither a shipped policy ({', '.join(shipped_policies())}) nor a "
             "directory; name one that `psparsity export RUN_DIR DIR` wrote"

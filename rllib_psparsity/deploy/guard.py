@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
@@ -15,7 +15,7 @@ from rllib_psparsity.amg.direct_solver import DENSE_LIMIT, DirectSolver
 from rllib_psparsity.amg.hierarchy import Hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relaxation_hierarchy
-from rllib_psparsity.deploy.definiteness import NEGATIVE, least_quotient, rayleigh_quotient
+from rllib_psparsity.deploy.definiteness import NEGATIVE, least_coarse_quotient, least_quotient
 from rllib_psparsity.errors import InputError, SetupFailure
 
 STEPS = 2
@@ -40,8 +40,9 @@ class Candidate:
     name : `LEARNED`, a recipe, or `RELAXATION`
     hierarchy : with its work counted in `seconds`
     direct : the solver of its coarsest level; None if that cannot be solved
-    work_per_digit : what `estimated_work` says, infinite for a hierarchy that cannot be used
+    work_per_digit : what `estimated_work` says, infinite for a hierarchy that cannot be used, NaN for an untested one
     objection : why it is not kept as it is, in words; empty if it is
+    quotient : what `least_coarse_quotient` says
     """
 
     name: str
@@ -49,6 +50,12 @@ class Candidate:
     direct: DirectSolver | None
     work_per_digit: float
     objection: str
+    quotient: float | None = None
+
+    @property
+    def singular(self) -> bool:
+        """Whether the coarsest level shows that the matrix is singular."""
+        return self.quotient is not None and abs(self.quotient) <= NEGATIVE
 
 
 def direct_solver(hierarchy: Hierarchy) -> DirectSolver:
@@ -56,25 +63,37 @@ def direct_solver(hierarchy: Hierarchy) -> DirectSolver:
     return DirectSolver(hierarchy.levels[-1].A, as_given=len(hierarchy.levels) == 1)
 
 
-def estimated_work(hierarchy: Hierarchy, direct: DirectSolver, steps: int = STEPS) -> float:
+def estimated_work(hierarchy: Hierarchy, direct: DirectSolver, steps: int = STEPS, *, singular: bool = False) -> float:
     """Work per digit of a few steps of conjugate gradients, in products with the finest matrix.
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
-    the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. For a singular matrix they are
-    made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. Where the residuals have grown,
+    as they may at first on matrices of fourth order, digits are those of the error's energy norm between the first step
+    and the last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent:
+    D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     b = np.random.default_rng(0).random((finest.shape[0], VECTORS)) - 0.5
-    if direct.singular:
+    if singular:
         b = finest @ (b / finest.diagonal()[:, None])
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
         solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, steps)
         digits = float(np.mean(-np.log10(np.maximum(solve.relative, 10.0**-MOST_DIGITS))))
-    if not digits > 0.0:
+        taken = float(solve.iterations.mean())
+        if digits <= 0.0:
+            digits = float(np.mean(np.log10(solve.energy.sum(axis=0) / solve.energy[-1]))) / 2
+            taken -= 1.0
+    if not 0.0 < digits < math.inf:
         return math.inf
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
-    return (cost + 1.0) * float(solve.iterations.mean()) / digits
+    return (cost + 1.0) * taken / digits
+
+
+def untested(name: str, hierarchy: Hierarchy) -> Candidate:
+    """The hierarchy as it is; `SetupFailure` if its coarsest level cannot be solved."""
+    direct = direct_solver(hierarchy)
+    return Candidate(name, hierarchy, direct, math.nan, "", least_coarse_quotient(hierarchy, direct))
 
 
 def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: float = WORK_LIMIT) -> Candidate:
@@ -86,11 +105,12 @@ def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: flo
         direct = direct_solver(hierarchy)
     except SetupFailure as error:
         return Candidate(name, hierarchy, None, math.inf, str(error))
-    work = estimated_work(hierarchy, direct, steps)
+    candidate = Candidate(name, hierarchy, direct, math.nan, "", least_coarse_quotient(hierarchy, direct))
+    work = estimated_work(hierarchy, direct, steps, singular=candidate.singular)
     objection = (
         "" if work <= work_limit else f"it would take {work:.1f} work units a digit, the limit is {work_limit:g}"
     )
-    return Candidate(name, hierarchy, direct, work, objection)
+    return replace(candidate, work_per_digit=work, objection=objection)
 
 
 def choose(
@@ -99,42 +119,32 @@ def choose(
     """The candidate that is taken for (A, B): `learned`, if its test of so many steps has no objection.
 
     Otherwise the first classical hierarchy that passes is taken; if none does, the one of least work, the learned one
-    included.
+    included. Relaxation alone is the last resort, for a matrix of which no hierarchy gains a digit: a few steps cannot
+    tell that it lacks a coarse correction.
 
     Raises `InputError` if the failing test led to a proof that A is not positive semidefinite.
     """
-    _refuse_indefinite(A, learned)
     if not learned.objection:
         return learned
+    refuse_negative(least_quotient(A))
     best = learned
     for candidate in _classical_candidates(A, B, limits, steps):
         if candidate.work_per_digit < best.work_per_digit:
             best = candidate
         if not candidate.objection:
             break
-    if best.direct is None:  # nothing gains a digit: what is surely positive definite
-        hierarchy = relaxation_hierarchy(A, B)
-        best = Candidate(RELAXATION, hierarchy, direct_solver(hierarchy), math.inf, "")
-    return best
+    return best if best.work_per_digit < math.inf else examine(RELAXATION, relaxation_hierarchy(A, B), steps)
 
 
 def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits, steps: int) -> Iterator[Candidate]:
     for name in RECIPES:
         if A.format == "csr" or not name.startswith("classical"):
             yield examine(name, classical_hierarchy(A, B, name, limits), steps)
-    yield examine(RELAXATION, relaxation_hierarchy(A, B), steps)
 
 
-def _refuse_indefinite(A: csr_array | bsr_array, candidate: Candidate) -> None:
-    quotient = 0.0
-    if candidate.direct is not None and candidate.direct.least_vector is not None:
-        x = candidate.direct.least_vector
-        for level in reversed(candidate.hierarchy.levels[:-1]):
-            x = level.P @ x
-        quotient = rayleigh_quotient(A, x)
-    if candidate.objection and quotient >= -NEGATIVE:
-        quotient = least_quotient(A)
-    if quotient < -NEGATIVE:
+def refuse_negative(quotient: float | None) -> None:
+    """`InputError` if x^T A x / x^T D x is clearly negative for some x; None, for nothing known, passes."""
+    if quotient is not None and quotient < -NEGATIVE:
         raise InputError(
             "the matrix is not positive definite: relative to its diagonal it has the negative Rayleigh quotient "
             f"{quotient:.3g} for some vector, expected positive ones only; check the signs of its assembly, or use a "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -24,27 +23,16 @@ from rllib_psparsity.deploy.guard import (
     WORK_LIMIT,
     Candidate,
     choose,
-    direct_solver,
     examine,
+    refuse_negative,
+    untested,
 )
-from rllib_psparsity.deploy.preparation import Scaling, default_candidates, scaling
+from rllib_psparsity.deploy.preparation import System, prepare
 from rllib_psparsity.deploy.setup_info import SetupInfo, level_infos
 from rllib_psparsity.errors import InputError, SetupFailure
-from rllib_psparsity.problems.validation import check_matrix
 
 WORSE = 1.5
 """An update is kept as long as its estimated work per digit is below this times that of the last full set-up."""
-
-
-@dataclass(frozen=True, slots=True)
-class _System:
-    """A checked matrix (A, B), and (scaled_A, scaled_B), which hierarchies are built for."""
-
-    A: csr_array | bsr_array
-    B: np.ndarray
-    scaling: Scaling | None
-    scaled_A: csr_array | bsr_array
-    scaled_B: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +43,7 @@ class _Setup:
     hierarchy: Hierarchy
     direct: DirectSolver
     work: float
+    singular: bool
     seconds: dict[str, float]
     updated: bool = False
     stepped_in: bool = False
@@ -77,14 +66,14 @@ class LearnedSolver(MultilevelSolver):
 
     def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool, tries: int) -> None:
         start = perf_counter()
-        system = _prepare(A, B)
+        system = prepare(A, B)
         usable = [recipe for recipe in policy.menu if system.A.format == "csr" or not recipe.scalar_only]
         self._policy, self._guard, self._tries = policy, guard, min(tries, len(usable))
         self._steps = STEPS if self._tries == 1 else STEPS_TO_COMPARE
         checked = perf_counter() - start
         setup = self._full_setup(system)
         self._work_at_first = setup.work
-        self._use(system, B, setup, start, checked)
+        self._use(system, B is not None, setup, start, checked)
 
     def update(self, A: Any, B: Any = None) -> SetupInfo:
         """Set up again, in place, for a matrix with other values on nearly the same pattern; returns `setup_info`.
@@ -106,8 +95,7 @@ class LearnedSolver(MultilevelSolver):
         Raises `InputError` as `learned_solver` does, and for a matrix of another size.
         """
         start = perf_counter()
-        given_B = self._given_B if B is None else B
-        system = _prepare(A, given_B)
+        system = prepare(A, self._given_B if B is None else B)
         checked = perf_counter() - start
         _require_same_form(system, self.levels[0])
         has_patterns = all(level.pattern is not None for level in self._hierarchy.levels[:-1])
@@ -121,10 +109,10 @@ class LearnedSolver(MultilevelSolver):
             seconds = {**full.seconds, "guard": full.seconds["guard"] + attempt}
             setup = replace(full, stepped_in=True, reason=reason, seconds=seconds)
             self._work_at_first = setup.work
-        self._use(system, given_B, setup, start, checked)
+        self._use(system, B is not None or self._given_B is not None, setup, start, checked)
         return self.setup_info
 
-    def _full_setup(self, system: _System) -> _Setup:
+    def _full_setup(self, system: System) -> _Setup:
         """By the policy, or by what the guard takes instead."""
         seconds: dict[str, float] = {**dict.fromkeys(PHASES, 0.0), "guard": 0.0}
         learned = self._learned(system, seconds)
@@ -140,12 +128,13 @@ class LearnedSolver(MultilevelSolver):
             chosen.hierarchy,
             chosen.direct,
             chosen.work_per_digit,
+            chosen.singular,
             seconds,
             stepped_in=chosen is not learned,
             reason=learned.objection if self._guard else "",
         )
 
-    def _learned(self, system: _System, seconds: dict[str, float]) -> Candidate:
+    def _learned(self, system: System, seconds: dict[str, float]) -> Candidate:
         """The best of the policy's hierarchies; what they all took is added to `seconds`."""
         A, B, policy = system.scaled_A, system.scaled_B, self._policy
         best = None
@@ -154,34 +143,37 @@ class LearnedSolver(MultilevelSolver):
             for phase in PHASES:
                 seconds[phase] += hierarchy.seconds[phase]
             start = perf_counter()
-            if not self._guard and self._tries == 1:
-                return Candidate(LEARNED, hierarchy, direct_solver(hierarchy), math.nan, "")
-            candidate = examine(LEARNED, hierarchy, self._steps)
+            tested = self._guard or self._tries > 1
+            candidate = examine(LEARNED, hierarchy, self._steps) if tested else untested(LEARNED, hierarchy)
+            refuse_negative(candidate.quotient)
             if best is None or candidate.work_per_digit < best.work_per_digit:
                 best = candidate
-            seconds["guard"] += perf_counter() - start
+            if tested:
+                seconds["guard"] += perf_counter() - start
         assert best is not None
         return best
 
-    def _kept_patterns(self, system: _System) -> _Setup | str:
+    def _kept_patterns(self, system: System) -> _Setup | str:
         """The updated hierarchy, or why it cannot be used."""
         name = self.setup_info.method
         try:
             hierarchy = with_new_values(self._hierarchy, system.scaled_A, system.scaled_B)
             start = perf_counter()
-            if not self._guard:
-                direct, work = direct_solver(hierarchy), math.nan
+            if self._guard:
+                limit = max(WORK_LIMIT, WORSE * self._work_at_first)
+                candidate = examine(name, hierarchy, self._steps, limit)
             else:
-                tested = examine(name, hierarchy, self._steps, max(WORK_LIMIT, WORSE * self._work_at_first))
-                if tested.direct is None or tested.objection:
-                    return tested.objection
-                direct, work = tested.direct, tested.work_per_digit
+                candidate = untested(name, hierarchy)
         except SetupFailure as error:
             return str(error)
+        refuse_negative(candidate.quotient)
+        if candidate.direct is None or candidate.objection:
+            return candidate.objection
         seconds = {**hierarchy.seconds, "guard": perf_counter() - start}
-        return _Setup(name, hierarchy, direct, work, seconds, updated=True)
+        work, singular = candidate.work_per_digit, candidate.singular
+        return _Setup(name, hierarchy, candidate.direct, work, singular, seconds, updated=True)
 
-    def _use(self, system: _System, given_B: Any, setup: _Setup, start: float, checked: float) -> None:
+    def _use(self, system: System, B_was_given: bool, setup: _Setup, start: float, checked: float) -> None:
         """Become the solver of the set-up."""
         levels = setup.hierarchy.pyamg_levels()
         levels[0].A, levels[0].B = system.A, system.B
@@ -190,7 +182,8 @@ class LearnedSolver(MultilevelSolver):
             levels[0].R = transpose(levels[0].P)
         super().__init__(levels, coarse_solver=_direct_on_finest(system, setup))
         use_default_smoothers(self, _inverse_blocks(system, setup.hierarchy))
-        self._given_B, self._hierarchy = given_B, setup.hierarchy
+        self._given_B = system.B if B_was_given else None  # a copy of the user's
+        self._hierarchy = setup.hierarchy
         for level in self._hierarchy.levels:
             level.release_caches()
         seconds = {"check": checked, **setup.seconds}
@@ -206,21 +199,11 @@ class LearnedSolver(MultilevelSolver):
             guard_reason=setup.reason,
             work_per_digit=setup.work,
             updated=setup.updated,
-            singular=setup.direct.singular,
+            singular=setup.singular,
         )
 
 
-def _prepare(A: Any, B: Any) -> _System:
-    matrix, candidates = check_matrix(A, B)
-    if B is None:
-        candidates = default_candidates(matrix, candidates)
-    scaled = scaling(matrix.diagonal())
-    if scaled is None:
-        return _System(matrix, candidates, None, matrix, candidates)
-    return _System(matrix, candidates, scaled, scaled.matrix(matrix), scaled.candidates(candidates))
-
-
-def _require_same_form(system: _System, finest: Any) -> None:
+def _require_same_form(system: System, finest: Any) -> None:
     for what, new, old in (
         ("unknowns", system.A.shape[0], finest.A.shape[0]),
         ("unknowns a block", _block(system.A), _block(finest.A)),
@@ -236,7 +219,7 @@ def _block(A: csr_array | bsr_array) -> int:
     return int(A.blocksize[0]) if A.format == "bsr" else 1
 
 
-def _inverse_blocks(system: _System, hierarchy: Hierarchy) -> list[np.ndarray] | None:
+def _inverse_blocks(system: System, hierarchy: Hierarchy) -> list[np.ndarray] | None:
     """Of a block matrix, the inverses of its diagonal blocks by level.
 
     They are taken from the scaled matrix: a block whose unknowns differ by many decades looks singular.
@@ -250,7 +233,7 @@ def _inverse_blocks(system: _System, hierarchy: Hierarchy) -> list[np.ndarray] |
     return inverses
 
 
-def _direct_on_finest(system: _System, setup: _Setup) -> DirectSolver:
+def _direct_on_finest(system: System, setup: _Setup) -> DirectSolver:
     """The direct solver; of a hierarchy of one level it has to be that of the matrix as it was given."""
     if len(setup.hierarchy.levels) > 1 or system.scaling is None:
         return setup.direct

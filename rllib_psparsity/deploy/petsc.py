@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from rllib_psparsity.amg.hierarchy import PINV_LIMIT
+from rllib_psparsity.amg.direct_solver import DENSE_LIMIT, DirectSolver
 from rllib_psparsity.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ HOW_TO_INSTALL = (
     "conda install -c conda-forge petsc4py brings it with MPI and hypre, apt install python3-petsc4py for Debian's own "
     "Python, and PETSC_CONFIGURE_OPTIONS=--download-hypre pip install petsc petsc4py builds it"
 )
+NO_DIVERGENCE = 1e300
+"""Growth of the residual at which PETSc gives up. Where units differ by many decades it may well grow by its default of
+1e4 on the way to the solution, since conjugate gradients make another norm fall."""
 
 
 def load_petsc() -> Any:
@@ -86,7 +89,7 @@ def to_petsc(ml: MultilevelSolver, comm: Any = None) -> Any:
     ksp.setOperators(operators[0])
     ksp.setType("cg")
     ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    ksp.setTolerances(rtol=1e-8, atol=0.0, max_it=400)
+    ksp.setTolerances(rtol=1e-8, atol=0.0, divtol=NO_DIVERGENCE, max_it=400)
     pc = ksp.getPC()
     pc.setType("mg")
     pc.setMGLevels(len(levels))
@@ -94,7 +97,8 @@ def to_petsc(ml: MultilevelSolver, comm: Any = None) -> Any:
     for index, (level, operator) in enumerate(zip(levels, operators, strict=True)):
         number = coarsest - index
         if index == coarsest:
-            _solve_directly(pc.getMGCoarseSolve(), operator, small=level.A.shape[0] <= PINV_LIMIT)
+            inverse = _inverse(PETSc, level.A, comm, as_given=index == 0)
+            _solve_directly(pc.getMGCoarseSolve(), operator, inverse)
         else:
             fine, coarse = block_size(level.A), block_size(levels[index + 1].A)
             pc.setMGInterpolation(number, _transfer(PETSc, level.P, (fine, coarse), comm))
@@ -111,14 +115,23 @@ def _relax(smoother: Any, operator: Any) -> None:
     smoother.getPC().setType("sor")  # by default a symmetric sweep of relaxation factor 1
 
 
-def _solve_directly(solver: Any, operator: Any, *, small: bool) -> None:
-    """A pseudo-inverse, which takes singular matrices too, of a small level; LU of a larger one.
-
-    Each process solves the whole level.
-    """
-    solver.setOperators(operator)
+def _solve_directly(solver: Any, operator: Any, inverse: Any) -> None:
+    """A product with the inverse where there is one; otherwise LU, of the whole level on every process."""
+    solver.setOperators(operator, operator if inverse is None else inverse)
     solver.setType("preonly")
-    solver.getPC().setType("svd" if small else "redundant")
+    solver.getPC().setType("redundant" if inverse is None else "mat")
+
+
+def _inverse(PETSc: Any, A: Any, comm: Any, *, as_given: bool) -> Any:
+    """The inverse of a small coarsest level, None of a larger one.
+
+    By `DirectSolver`, which takes singular matrices too and whatever their units are; PETSc's own LU and
+    pseudo-inverse call small what is small beside 1.
+    """
+    if A.shape[0] > DENSE_LIMIT:
+        return None
+    inverse = csr_array(DirectSolver(A, as_given).solve(np.eye(A.shape[0])))
+    return _transfer(PETSc, inverse, (block_size(A), block_size(A)), comm)
 
 
 def petsc_matrix(PETSc: Any, A: Any, comm: Any) -> Any:

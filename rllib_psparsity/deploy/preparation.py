@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
+
+from rllib_psparsity.problems.validation import check_matrix
 
 UNIFORM_SPREAD = 20
 """Scaling exponents of the unknowns that differ by at most this are replaced by their median: 2^40 in the diagonal."""
@@ -38,7 +41,36 @@ class Scaling:
         return _times(P, self.s, None)
 
 
-def scaling(diagonal: np.ndarray) -> Scaling | None:
+@dataclass(frozen=True, slots=True)
+class System:
+    """A user's checked matrix.
+
+    Attributes
+    ----------
+    A, B : the matrix in canonical form, and its candidates
+    scaling : of the unknowns, None where the matrix needs none
+    scaled_A, scaled_B : what hierarchies are built for
+    """
+
+    A: csr_array | bsr_array
+    B: np.ndarray
+    scaling: Scaling | None
+    scaled_A: csr_array | bsr_array
+    scaled_B: np.ndarray
+
+
+def prepare(A: Any, B: Any) -> System:
+    """Check a matrix and its candidates, and bring them into the units that hierarchies are built in."""
+    matrix, candidates = check_matrix(A, B)
+    if B is None:
+        candidates = default_candidates(matrix, candidates)
+    scaled = scaling_of(matrix.diagonal())
+    if scaled is None:
+        return System(matrix, candidates, None, matrix, candidates)
+    return System(matrix, candidates, scaled, scaled.matrix(matrix), scaled.candidates(candidates))
+
+
+def scaling_of(diagonal: np.ndarray) -> Scaling | None:
     """The scaling that a matrix with this diagonal needs, None for usual ones.
 
     A common factor where the diagonal stays within twelve decades, so that ``learned_solver(c * A)`` decides as for A;

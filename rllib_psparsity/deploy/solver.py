@@ -12,17 +12,17 @@ from rllib_psparsity.amg.strength import strength_matrix
 from rllib_psparsity.deploy.artifact import LoadedPolicy, load_policy
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.deploy.multilevel import LearnedSolver
+from rllib_psparsity.deploy.preparation import prepare
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.features import level_graph
-from rllib_psparsity.problems.validation import check_matrix
 
 
 def learned_solver(
     A: Any,
     B: Any = None,
-    *,
     policy: str | Path | LoadedPolicy = "default",
     guard: bool = True,
+    *,
     tries: int | None = None,
 ) -> LearnedSolver:
     """Set up a multigrid solver whose strong edges and recipes a trained policy chooses on every level.
@@ -69,15 +69,15 @@ def learned_solver(
     return LearnedSolver(A, B, loaded, guard, loaded.config.tries if tries is None else int(tries))
 
 
-def strength_of_connection(A: Any, B: Any = None, *, policy: str | Path | LoadedPolicy = "default") -> csr_array:
+def strength_of_connection(A: Any, policy: str | Path | LoadedPolicy = "default", B: Any = None) -> csr_array:
     """The (N, N) strength-of-connection matrix C of the finest level, for people who build their own hierarchy.
 
-    N is the number of blocks for a `bsr_array`, else of unknowns. Symmetric, entries 1, with its diagonal. For the
-    arguments see `learned_solver`.
+    N is the number of blocks for a `bsr_array`, else of unknowns. Symmetric, entries 1, with its diagonal: what
+    `learned_solver` takes at its first try. For the arguments see there.
     """
     loaded = _loaded(policy)
-    matrix, candidates = check_matrix(A, B)
-    graph = level_graph(matrix, candidates, 0)
+    system = prepare(A, B)
+    graph = level_graph(system.scaled_A, system.scaled_B, 0)
     return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong)
 
 

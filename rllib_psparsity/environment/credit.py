@@ -19,9 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from rllib_psparsity.amg.hierarchy import Level
+from rllib_psparsity.compiled import compiled
 
 CREDIT_BOUND = 1.0
 """Bound of |c_i|: local ratios of energies have heavy tails that would drown the level's reward."""
@@ -89,7 +89,7 @@ def _neighbourhood(level: Level, energy: np.ndarray) -> np.ndarray:
     return around
 
 
-@njit(cache=True)
+@compiled()
 def _half_the_mean(aggregates, energy):
     total, count = np.zeros(len(energy)), np.zeros(len(energy))
     for i, aggregate in enumerate(aggregates):

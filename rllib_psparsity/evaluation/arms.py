@@ -14,7 +14,7 @@ from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.deploy.solver import learned_solver
 from rllib_psparsity.evaluation.method import Method
 from rllib_psparsity.policy.inference import Inference
-from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.problems.problem import FILE, Problem
 
 PRIOR_ALONE = "prior alone"
 LEARNED_SOLVER = "learned solver"
@@ -38,7 +38,13 @@ def policy_methods(
 
 def guarded_method(policy: LoadedPolicy) -> Method:
     """`learned_solver` as a user calls it: checks of the matrix and the guard are part of its set-up."""
-    return Method(LEARNED_SOLVER, lambda problem: learned_solver(problem.A, problem.B, policy=policy))
+
+    def build(problem: Problem) -> MultilevelSolver:
+        # A file has no candidates, and learned_solver knows best what to take then.
+        B = None if problem.family == FILE else problem.B
+        return learned_solver(problem.A, B, policy=policy)
+
+    return Method(LEARNED_SOLVER, build)
 
 
 def recipe_methods(menu: tuple[Recipe, ...], limits: Limits) -> tuple[Method, ...]:

@@ -6,17 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.sparse import bsr_array
-
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.comparison import measure_rounds, median_rows
 from rllib_psparsity.evaluation.method import Measurable
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import Row, read_rows, write_rows
 from rllib_psparsity.evaluation.suite import Suite
-from rllib_psparsity.problems.families.stencil import stencil_matrix
-from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.evaluation.warm_up import warm_up_problem
 
 SETTINGS, CALLS = "settings", "calls"
 
@@ -112,13 +108,7 @@ class Evaluation:
 
 
 def _load_code(methods: Sequence[Measurable]) -> None:
-    """Compiled kernels and libraries are loaded at first use, which is no property of the first problem."""
-    A = stencil_matrix(np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]), (16, 16))
-    blocks = bsr_array(A.tobsr((2, 2)))
-    for problem in (
-        Problem(A, np.ones((256, 1)), "warm-up", "warm-up"),
-        Problem(blocks, np.tile(np.eye(2), (128, 1)), "warm-up of blocks", "warm-up"),
-    ):
+    for problem in (warm_up_problem(blocks=False), warm_up_problem(blocks=True)):
         list(measure_rounds(problem, [method for method in methods if method.applies_to(problem)], 0, 1))
 
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rllib_psparsity.amg.measurement import digits_gained, random_right_hand_side
+from rllib_psparsity.amg.measurement import digits_gained
 from rllib_psparsity.evaluation.external_methods import ExternalMethod
+from rllib_psparsity.evaluation.right_hand_side import right_hand_side
 from rllib_psparsity.evaluation.rows import Row
 from rllib_psparsity.problems.problem import Problem
 
@@ -25,7 +26,7 @@ class ExternalArm:
 
     def measure(self, problem: Problem, seed: int) -> Row:
         """The measured columns. Work per digit is NaN where the complexity of the cycle is not told."""
-        b = random_right_hand_side(problem.num_unknowns, seed)
+        b = right_hand_side(problem, seed)
         solve = self.method(problem.A, problem.B, b, TOLERANCE, MAX_ITERATIONS)
         work = math.inf
         if solve.converged:

@@ -12,6 +12,7 @@ from pyamg import MultilevelSolver
 
 from rllib_psparsity.amg.measurement import SolveMeasurement, measure_solve
 from rllib_psparsity.amg.portfolio import MAX_COARSE, PORTFOLIO, PYAMG_DEFAULT, ClassicalMethod, without_caches
+from rllib_psparsity.evaluation.right_hand_side import right_hand_side
 from rllib_psparsity.evaluation.rows import Row
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Method:
         return cls(method.name, lambda problem: method.build(problem.A, problem.B), method.applies_to)
 
     def measure(self, problem: Problem, seed: int) -> Row:
-        made = attempt(problem, self, lambda ml: measure_solve(ml, seed), cpu_time=True)
+        b = right_hand_side(problem, seed)
+        made = attempt(problem, self, lambda ml: measure_solve(ml, b=b), cpu_time=True)
         times = {"setup_seconds": made.setup_seconds, "solve_seconds": made.solve_seconds, "failure": made.failure}
         if made.solve is None:
             return FAILED | times

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,8 +12,10 @@ from rich.text import Text
 from rllib_psparsity.evaluation.one_matrix import OneMatrixComparison
 
 
-def one_matrix_table(comparison: OneMatrixComparison, name: str, tol: float) -> RenderableType:
-    """A line a method, the fastest in bold, and below it by name what failed and what is not here."""
+def one_matrix_table(
+    comparison: OneMatrixComparison, name: str, tol: float, remarks: Iterable[str] = ()
+) -> RenderableType:
+    """A line a method, the fastest in bold, and below it `remarks` and by name what failed and what is not here."""
     rounds = "one round" if comparison.rounds == 1 else f"medians of {comparison.rounds} interleaved rounds"
     table = Table(
         title=f"{name}: to a relative residual of {tol:g}, one thread, {rounds}",
@@ -36,7 +39,8 @@ def one_matrix_table(comparison: OneMatrixComparison, name: str, tol: float) -> 
             _figure(result.work_per_digit),
             style="bold" if result is fastest else None,
         )
-    notes = [f"{result.name} failed: {result.failure}" for result in comparison.results if result.failure]
+    notes = [*remarks]
+    notes += [f"{result.name} failed: {result.failure}" for result in comparison.results if result.failure]
     notes.append(
         f"portfolio: {comparison.tried} classical configurations were tried once on this matrix, and the fastest that "
         "solved it are shown"

@@ -28,7 +28,8 @@ def shown_methods(rows: Sequence[Row]) -> list[str]:
 
 
 def evaluation_table(rows: Sequence[Row], title: str) -> RenderableType:
-    """Ratios to the virtual best over all problems and by family, and below it the failures by name."""
+    """Ratios to the virtual best over all problems and by family, and below it why there are none, and the failures by
+    name."""
     shown, single, over_all = shown_methods(rows), best_single_method(rows), method_ratios(rows)
     families = list(dict.fromkeys(row["family"] for row in rows))
     sections = {"all": over_all}
@@ -47,8 +48,19 @@ def evaluation_table(rows: Sequence[Row], title: str) -> RenderableType:
             label = f"best single: {line.method}" if line.method == single else line.method
             figures = (_figure(line.work), _figure(line.time), f"{line.solved}/{line.cases}")
             table.add_row("" if number else family, label, *figures)
-    failures = [Text(_failures(name, over_all[name].failures)) for name in shown if over_all[name].failures]
-    return Group(table, *failures)
+    notes = [_no_virtual_best(rows)] if single is None else []
+    notes += [_failures(name, over_all[name].failures) for name in shown if over_all[name].failures]
+    return Group(table, *map(Text, notes))
+
+
+def _no_virtual_best(rows: Sequence[Row]) -> str:
+    if any(row["method"] in PORTFOLIO_NAMES for row in rows):
+        return "no ratios: no member of the portfolio that was measured solved a problem, so there is no virtual best"
+    # With the same --out the added methods would be other settings.
+    return (
+        "no ratios: the virtual best is made of the classical portfolio, of which no member was measured; add "
+        "portfolio, or names of its members, to --methods, and name another --out"
+    )
 
 
 def _failures(method: str, failures: tuple[tuple[str, str], ...]) -> str:

@@ -17,7 +17,7 @@ from rllib_psparsity.config.yaml_text import parse_yaml, read_text
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.distribution import family_member
 from rllib_psparsity.problems.files import matrix_files, read_matrix
-from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.problems.problem import FILE, Problem
 from rllib_psparsity.problems.ranges import nearest
 from rllib_psparsity.problems.real import MissingPackage, real_problem
 from rllib_psparsity.problems.validation import check_matrix
@@ -207,7 +207,7 @@ def _from_directory(path: Path) -> Suite:
         except InputError as error:
             skipped.append(f"{file.name} is skipped: {error}")
             continue
-        problems.append(_held(Problem(A, B, file.name, "file", {})))
+        problems.append(_held(Problem(A, B, file.name, FILE, {})))
     if not problems:
         raise InputError(f"{path} holds no symmetric positive definite matrix, expected at least one; {skipped[0]}")
     about = f"The matrices of {path}."

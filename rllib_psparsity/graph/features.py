@@ -8,9 +8,9 @@ matrix W below. Coordinates are never used: users have none.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.unsigned import unsigned
 
@@ -68,7 +68,7 @@ def reduced_values(A: csr_array | bsr_array, B: np.ndarray) -> np.ndarray:
     return values
 
 
-@njit(cache=True)
+@compiled()
 def _scale(indptr, indices, data, b, values):
     indptr, indices = unsigned(indptr), unsigned(indices)
     for i in range(len(b)):
@@ -76,7 +76,7 @@ def _scale(indptr, indices, data, b, values):
             values[e] = data[e] * b[i] * b[indices[e]]
 
 
-@njit(cache=True)
+@compiled()
 def _block_laplacian(indptr, indices, blocks, values):
     for i in range(len(indptr) - 1):
         total, diagonal = 0.0, -1
@@ -94,7 +94,7 @@ def _block_laplacian(indptr, indices, blocks, values):
             values[diagonal] = total if total > 0 else 1.0
 
 
-@njit(cache=True)
+@compiled()
 def _row_statistics(indptr, indices, values, node):
     """The number of edges, and per row what the edges need of their ends; fills the first six node features.
 
@@ -155,7 +155,7 @@ def _row_statistics(indptr, indices, values, node):
     return num_edges, (diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved)
 
 
-@njit(cache=True)
+@compiled()
 def _one_way_distance(response, full):
     """``|1 - full / response|``, capped: how far a delta function, evolved, is from the constant across an edge.
 
@@ -164,7 +164,7 @@ def _one_way_distance(response, full):
     return min(abs(1.0 - full / response), 1e3) if full > 0 and response > 1e-3 * full else 1e3
 
 
-@njit(cache=True)
+@compiled()
 def _edge_features(indptr, indices, values, rows, edge_index, edge):
     """Fill both arrays, the first feature without its logarithm.
 

@@ -4,12 +4,12 @@ of the size of all edges times the width is stored."""
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.policy.row_kernels import BLOCK, add_row
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def mixing_layer_backward(
     grad, masked, h, values, row_start, neighbour, incident_edge, weight, d_h, first, last, lanes
 ):
@@ -46,7 +46,7 @@ def mixing_layer_backward(
     return d_weight
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def edge_head_backward(
     grad,
     ends,

@@ -12,8 +12,8 @@ by itself, and an episode on 128x128 nodes tries as much as 16 on 32x32.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.row_kernels import row_adjacency, writable
 
@@ -43,7 +43,7 @@ def coherent_uniform(graph: LevelGraph, coherence: float, rng: np.random.Generat
     return uniform
 
 
-@njit(cache=True)
+@compiled()
 def _grow(row_start, neighbour, centres, region):
     """Number of the centre that is nearest by steps along edges, for every node; 0 where there is no way to any."""
     queue = np.empty(len(region), np.int64)
@@ -67,7 +67,7 @@ def _grow(row_start, neighbour, centres, region):
         region[i] = max(region[i], 0)
 
 
-@njit(cache=True)
+@compiled()
 def _share(features, first_end, region, G, coherence, uniform):
     count, columns = features.shape
     total, squares = np.zeros(columns), np.zeros(columns)

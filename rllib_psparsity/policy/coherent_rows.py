@@ -10,8 +10,8 @@ edge that one end draws is likely drawn by the other.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.row_kernels import row_adjacency, writable
 
@@ -38,7 +38,7 @@ def coherent_rows(
     return _draw(row_start, ordered, logits.astype(np.float64), uniform)
 
 
-@njit(cache=True)
+@compiled()
 def _draw(row_start, ordered, logits, uniform):
     rows, k = uniform.shape
     picks = np.full((rows, k), -1, np.int32)

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.policy.row_vectors import add_row, sum_rows, sum_three
 from rllib_psparsity.unsigned import unsigned
 
@@ -25,7 +25,7 @@ def writable(array: np.ndarray, dtype: Any) -> np.ndarray:
     return np.require(array, dtype, ["C", "W"])
 
 
-@njit(cache=True)
+@compiled()
 def row_adjacency(edge_index, num_nodes):
     """Rows of the symmetric adjacency: row_start (N + 1,), neighbour and incident_edge (2E,), all int32.
 
@@ -59,7 +59,7 @@ def row_adjacency(edge_index, num_nodes):
     return row_start, neighbour, incident_edge
 
 
-@njit(cache=True)
+@compiled()
 def normalise_operators(values, edge_index, num_nodes):
     """D^-1/2 W D^-1/2 in place, for the R = 3 symmetric W whose entries are the columns of `values` (E, 3)."""
     edge_index = unsigned(edge_index)
@@ -78,7 +78,7 @@ def normalise_operators(values, edge_index, num_nodes):
             values[e, r] *= scale[i, r] * scale[j, r]
 
 
-@njit(cache=True)
+@compiled()
 def input_layer(node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, lanes):
     """(N, C): linear in a node's features and in the mean of those of its edges; lanes: F_e."""
     row_start, incident_edge = unsigned(row_start), unsigned(incident_edge)
@@ -99,7 +99,7 @@ def input_layer(node_features, edge_features, row_start, incident_edge, from_nod
     return h
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, active, out, first, last, lanes):
     """``out = h + active``, ``active = relu([h, S_1 h, S_2 h, S_3 h] weight + bias)``, in the rows from first to last;
     an `active` without rows is not filled; lanes: C."""
@@ -125,7 +125,7 @@ def mixing_layer(h, values, row_start, neighbour, incident_edge, weight, bias, a
                     active[i, c] = value
 
 
-@njit(cache=True)
+@compiled()
 def output_layer(h, gain, bias, to_ends):
     """Layer norm of h, in place; its mean and maximum (C,) over the nodes, and its product (N, 2H) with `to_ends`."""
     N, C = h.shape
@@ -152,7 +152,7 @@ def output_layer(h, gain, bias, to_ends):
     return (total / N).astype(np.float32), largest, ends
 
 
-@njit(cache=True)
+@compiled()
 def feature_moments(features, lanes):
     """Mean and deviation (F,) float32 of the columns of `features` (E, F), zero without rows; lanes: F."""
     E, F = features.shape
@@ -180,7 +180,7 @@ def feature_moments(features, lanes):
     return mean.astype(np.float32), square.astype(np.float32)
 
 
-@njit(cache=True)
+@compiled()
 def negative_prior(edge_features, columns, threshold, steepness, bound):
     """(R, E) minus the prior's logits."""
     out = np.empty((len(columns), len(edge_features)), np.float32)
@@ -191,7 +191,7 @@ def negative_prior(edge_features, columns, threshold, steepness, bound):
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def edge_head(
     ends,
     edge_index,

@@ -13,7 +13,7 @@ from scipy.io import mmread
 from scipy.sparse import csr_array, load_npz
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.problems.problem import FILE, Problem
 from rllib_psparsity.problems.validation import check_matrix
 
 PETSC_MATRIX = 1211216
@@ -33,7 +33,7 @@ def load_matrix(path: str | Path) -> Problem:
     """
     path = Path(path)
     A, B = check_matrix(read_matrix(path), where=str(path))
-    return Problem(A, B, path.name, "file", {})
+    return Problem(A, B, path.name, FILE, {})
 
 
 def read_matrix(path: Path) -> Any:

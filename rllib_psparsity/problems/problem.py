@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
+FILE = "file"
+"""The family of matrices that a user brought."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
@@ -19,7 +22,7 @@ class Problem:
         block of zeros in a bsr_array. Shared between callers, so never changed in place.
     B : (num_unknowns, K_b) float64, near-nullspace candidates, one a column
     name : str, unique within a distribution, for tables
-    family : str, the name of a `Family`, or "file"
+    family : str, the name of a `Family`, or `FILE`
     parameters : dict of plain numbers that were drawn, with "size"
     """
 

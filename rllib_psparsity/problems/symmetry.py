@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import coo_array, csr_array
 
+from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
 
 
@@ -50,7 +50,7 @@ def indefinite_pair(matrix: csr_array, diagonal: np.ndarray, tolerance: float) -
 # mirror images: a cursor in every row finds them without a search.
 
 
-@njit(cache=True)
+@compiled()
 def _largest_gap(indptr, indices, data, root):
     indptr, indices = unsigned(indptr), unsigned(indices)
     cursor, stop = indptr[:-1].copy(), indptr[1:]
@@ -69,7 +69,7 @@ def _largest_gap(indptr, indices, data, root):
     return largest, entry, mirrored
 
 
-@njit(cache=True)
+@compiled()
 def _average(indptr, indices, data):
     indptr, indices = unsigned(indptr), unsigned(indices)
     cursor = indptr[:-1].copy()
@@ -82,7 +82,7 @@ def _average(indptr, indices, data):
                 data[e] = data[m] = (data[e] + data[m]) * 0.5
 
 
-@njit(cache=True)
+@compiled()
 def _indefinite_pair(indptr, indices, data, root, factor):
     indptr, indices = unsigned(indptr), unsigned(indices)
     for i in range(len(root)):

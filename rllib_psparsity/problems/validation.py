@@ -12,6 +12,8 @@ from rllib_psparsity.errors import InputError
 
 SYMMETRY_TOLERANCE = 1e-10
 """Largest |a_ij - a_ji| / sqrt(a_ii a_jj); for single precision input 100 of its rounding units."""
+MOST_CANDIDATES = 50
+"""Near-nullspace candidates beyond which a coarse level is larger than the fine one. Elasticity has six."""
 
 
 def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[csr_array | bsr_array, np.ndarray]:
@@ -183,6 +185,11 @@ def _candidates(B: Any, n: int, block_size: int, where: str) -> np.ndarray:
         raise InputError(
             f"the near-nullspace candidates B of {where} have shape {B.shape}, expected ({n}, number of "
             "candidates); pass one candidate a column"
+        )
+    if B.shape[1] > MOST_CANDIDATES:
+        raise InputError(
+            f"the near-nullspace candidates B of {where} have {B.shape[1]} columns, expected at most "
+            f"{MOST_CANDIDATES}; pass the few vectors that A nearly maps to zero, such as rigid body modes"
         )
     B = np.array(B, dtype=np.float64, order="C")
     if not np.isfinite(B).all():

@@ -11,9 +11,16 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.cli import main, options
+from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.deploy import learned_solver
+from rllib_psparsity.deploy.artifact import save_policy
+from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.evaluation import solve as solve_module
+from rllib_psparsity.evaluation.arms import recipe_methods
+from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.vectors import load_vector
 
 SIDE = 14
@@ -73,9 +80,51 @@ def test_compare_and_plot(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_
     assert len({*table[2:4]} & {member.name for member in PORTFOLIO}) == 2
     for name in ("hypre BoomerAMG", "PETSc GAMG"):
         assert name in table or f"without {name}" in printed or f"and {name}: " in printed
-    assert "a.mtx: to a relative residual of 1e-08" in printed
+    assert "a.mtx: to a relative residual of 1e-08" in printed and "the guard took" not in printed
     drawing = plot.read_text(encoding="utf-8")
     assert drawing.startswith("<?xml") and "</svg>" in drawing
+
+
+def test_compare_says_what_the_guard_took(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Nothing of a diagonal matrix can be coarsened."""
+    matrix = tmp_path / "diagonal.npz"
+    sp.save_npz(matrix, sp.diags_array(np.arange(1.0, 800.0), format="csr"))
+    assert main(["solve", str(matrix), "--compare"]) == 0
+    assert "\nlearned: the guard took gauss-seidel\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_kernels_are_loaded_before_the_set_up_that_is_timed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blocks: bool
+) -> None:
+    """By a hierarchy of the user's kind, then by every recipe; a failure there, as without the guard, is none here."""
+    matrix = tmp_path / "a.npz"
+    sp.save_npz(matrix, sp.bsr_array(sp.kron(A, np.eye(3)).tobsr((3, 3))) if blocks else A)
+    built: list[tuple[int, bool]] = []
+
+    def build(matrix, **options):
+        built.append((matrix.shape[0], matrix.format == "bsr"))
+        if len(built) == 1:
+            raise SetupFailure("no")
+        return learned_solver(matrix, **options)
+
+    monkeypatch.setattr("rllib_psparsity.deploy.learned_solver", build)
+    recipes: list[str] = []
+
+    def methods(menu, limits):
+        recipes.extend(recipe.name for recipe in menu)
+        return recipe_methods(menu, limits)
+
+    monkeypatch.setattr("rllib_psparsity.evaluation.arms.recipe_methods", methods)
+    assert main(["solve", str(matrix), "--no-guard", "--policy", "default"]) == 0
+    assert built == [(256, blocks), (SIDE * SIDE * (3 if blocks else 1), blocks)]
+    assert "sa/jacobi/evolution" in recipes and ("classical/modified/evolution" in recipes) is not blocks
+
+
+def test_a_policy_of_another_backbone(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path) -> None:
+    save_policy(untrained_network(PolicyConfig(backbone="gin", width=8, layers=1), 0), Limits(), tmp_path / "gin", "")
+    assert main(["solve", str(matrix), "--policy", str(tmp_path / "gin")]) == 0
+    assert "iterations, relative residual" in capsys.readouterr().out
 
 
 def test_not_converged_is_1_with_a_sentence_and_nothing_written(

@@ -9,29 +9,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyamg.gallery import poisson
 
-from benchmarks.any_matrix import DAMAGE, FORMS, INTEGERS, SCALINGS, STRUCTURES, Case, check
+from benchmarks.any_matrix import DAMAGE, FORMS, INTEGERS, SCALINGS, STRUCTURES, USES, Case, check
 from rllib_psparsity import learned_solver
 from rllib_psparsity.errors import InputError
 
-SIZES = st.one_of(st.integers(1, 12), st.integers(50, 220))
+SIZES = st.one_of(st.integers(1, 12), st.integers(55, 400), st.integers(55, 400))
 PROPERTY = settings(
     derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=False
 )
 
 
-@settings(PROPERTY, max_examples=150)
+@settings(PROPERTY, max_examples=300)
 @given(
     structure=st.sampled_from(sorted(STRUCTURES)),
     size=SIZES,
     scaling=st.sampled_from(sorted(SCALINGS)),
     form=st.sampled_from([*sorted(FORMS), INTEGERS]),
     seed=st.integers(0, 2**31 - 1),
+    use=st.sampled_from(sorted(USES)),
 )
 @pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
-def test_every_sound_matrix_is_solved_with_a_definite_preconditioner(structure, size, scaling, form, seed):
+def test_every_sound_matrix_is_solved_with_a_definite_preconditioner(structure, size, scaling, form, seed, use):
     if form in ("float32", INTEGERS):
         scaling = "none"
-    assert check(Case(structure, size, scaling, form, seed)) == ""
+    assert check(Case(structure, size, scaling, form, seed, use=use)) == ""
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -53,6 +53,17 @@ def test_round_trip_is_exact(saved):
     assert all(map(np.array_equal, before.edge_logits(chosen), after.edge_logits(chosen)))
 
 
+def test_all_files_can_be_read_by_the_same_people(saved):
+    _, directory = saved
+    assert len({path.stat().st_mode for path in directory.iterdir()}) == 1
+
+
+@pytest.mark.parametrize("name", [3, None, ""])
+def test_what_is_no_name_of_a_policy_is_refused(name):
+    with pytest.raises(InputError, match=r"expected a name or a directory|neither a shipped policy \(default, many"):
+        load_policy(name)
+
+
 def test_the_prior_is_part_of_the_policy_and_older_policies_have_one(tmp_path):
     graph, decided = random_graph(0), {}
     for prior in (True, False):

@@ -8,15 +8,15 @@ import scipy.sparse as sp
 from pyamg.gallery import linear_elasticity, poisson
 
 from rllib_psparsity import learned_solver
-from rllib_psparsity.deploy.preparation import default_candidates, scaling
+from rllib_psparsity.deploy.preparation import default_candidates, scaling_of
 from rllib_psparsity.problems.validation import check_matrix
 
 
 def test_usual_matrices_are_left_alone():
-    assert scaling(np.array([4.0, 1e5, 1e-5])) is None
-    common = scaling(np.array([4e20, 1e20, 1e26]))
+    assert scaling_of(np.array([4.0, 1e5, 1e-5])) is None
+    common = scaling_of(np.array([4e20, 1e20, 1e26]))
     assert common is not None and len(set(common.s)) == 1
-    apart = scaling(np.array([1e-10, 1.0, 1e10]))
+    apart = scaling_of(np.array([1e-10, 1.0, 1e10]))
     assert apart is not None and len(set(apart.s)) == 3
 
 
@@ -26,7 +26,7 @@ def test_scaling_is_exact_and_symmetric(block):
     A = linear_elasticity((6, 6), format="bsr")[0] if block == 2 else poisson((8, 8), format="csr")
     d = sp.diags_array(10.0 ** rng.uniform(-12, 12, A.shape[0]))
     K, B = check_matrix((d @ A @ d).tobsr((2, 2)) if block == 2 else d @ A @ d)
-    scaled = scaling(K.diagonal())
+    scaled = scaling_of(K.diagonal())
     assert scaled is not None
     dense = scaled.s[:, None] * K.toarray() * scaled.s
     np.testing.assert_array_equal(scaled.matrix(K).toarray(), dense)

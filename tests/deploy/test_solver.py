@@ -72,6 +72,26 @@ def test_scaling_the_matrix_changes_no_decision(directory):
     assert (strength_of_connection(A, policy=policy) != strength_of_connection(1024.0 * A, policy=policy)).nnz == 0
 
 
+@pytest.mark.parametrize("decades", [4, 10])
+def test_strength_is_what_the_solver_takes_in_any_units(decades):
+    E = diags_array(10.0 ** np.random.default_rng(0).uniform(-decades, decades, 900))
+    A = csr_array(E @ poisson((30, 30), format="csr") @ E)
+    share = (strength_of_connection(A).nnz - 900) / (A.nnz - 900)
+    assert share == pytest.approx(learned_solver(A).setup_info.levels[0].strong_share)
+
+
+def test_policy_and_guard_may_come_by_position():
+    A = poisson((12, 12), format="csr")
+    ml = learned_solver(A, None, "many_solves", False)
+    assert not ml.setup_info.guarded and ml.setup_info.tries == 4
+    assert (strength_of_connection(A, "many_solves") != strength_of_connection(A, policy="many_solves")).nnz == 0
+
+
+def test_more_candidates_than_a_coarse_level_can_hold_are_refused():
+    with pytest.raises(InputError, match="B of the matrix have 900 columns, expected at most 50; pass the few"):
+        learned_solver(poisson((30, 30), format="csr"), np.eye(900))
+
+
 def test_matrices_without_edges_work(directory):
     diagonal = diags_array(np.arange(1.0, 4.0), format="csr")
     assert strength_of_connection(diagonal, policy=directory).nnz == 3
@@ -86,7 +106,7 @@ def test_bad_input_is_refused(directory):
     with pytest.raises(InputError, match="expected a square"):
         learned_solver(A[:3], policy=directory)
     with pytest.raises(InputError, match="near-nullspace candidates"):
-        strength_of_connection(A, np.ones(3), policy=directory)
+        strength_of_connection(A, directory, np.ones(3))
 
 
 def test_neither_torch_nor_ray_is_needed(directory):

@@ -119,6 +119,15 @@ def test_candidates_of_an_update_are_kept_for_the_next_one():
     assert measure_solve(ml).converged
 
 
+def test_what_a_caller_does_to_its_candidates_later_does_not_matter():
+    A, B = linear_elasticity((10, 10), format="bsr")
+    kept = B.copy()
+    ml = learned_solver(A, B)
+    B[:] = np.nan
+    ml.update(2.0 * A)
+    np.testing.assert_array_equal(ml.levels[0].B, kept)
+
+
 def test_solvers_of_one_level_and_of_relaxation_alone_are_updated_too():
     for A in (poisson((5, 5), format="csr"), sp.csr_array(np.diag(np.arange(1.0, 800.0)))):
         ml = learned_solver(A)

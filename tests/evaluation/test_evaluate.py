@@ -7,11 +7,15 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyamg
 import pytest
+import scipy.sparse as sp
 from rich.console import Console
 
+from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.cli import main
+from rllib_psparsity.deploy import learned_solver, load_policy
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.evaluate import Evaluation
 from rllib_psparsity.evaluation.method import Method
@@ -162,6 +166,22 @@ def test_the_table_shows_families_and_names_failures():
     assert "not solved by trained policy: q (SetupFailure: no)" in stream.getvalue()
 
 
+def test_a_table_without_ratios_says_why_and_how_to_get_them():
+    def notes(rows: list[dict]) -> str:
+        stream = io.StringIO()
+        Console(file=stream, width=400).print(evaluation_table(rows, "title"))
+        return "".join(line for line in stream.getvalue().splitlines(True) if line.startswith("no "))
+
+    assert notes(ROWS) == ""
+    assert notes(ROWS[:1]) == (
+        "no ratios: the virtual best is made of the classical portfolio, of which no member was measured; add "
+        "portfolio, or names of its members, to --methods, and name another --out\n"
+    )
+    assert notes([ROWS[0], row("p", RUGE, math.inf, math.nan)]) == (
+        "no ratios: no member of the portfolio that was measured solved a problem, so there is no virtual best\n"
+    )
+
+
 def test_pictures(tmp_path):
     profile, scatter = write_pictures(ROWS, tmp_path / "rows.parquet")
     assert (profile.name, scatter.name) == ("rows_profile.png", "rows_scatter.png")
@@ -185,6 +205,25 @@ def test_the_command(tmp_path, suite_file, capsys):
     assert (tmp_path / "rows_profile.png").is_file() and (tmp_path / "rows_scatter.png").is_file()
     assert main(arguments) == 0  # nothing is left to do
     assert read_rows(out)[0] == rows
+
+
+def test_a_directory_measures_learned_solver_as_a_user_calls_it(tmp_path, capsys):
+    """Unknowns in other units each: the candidates of learned_solver(A) are not constants there."""
+    stencil = pyamg.gallery.diffusion_stencil_2d(epsilon=1e-3, theta=0.7, type="FE")
+    A = sp.csr_array(pyamg.gallery.stencil_grid(stencil, (60, 60), format="csr"))
+    units = sp.diags_array(10.0 ** np.random.default_rng(0).uniform(-4, 4, A.shape[0]))
+    A = sp.csr_array(units @ A @ units)
+    (tmp_path / "mine").mkdir()
+    sp.save_npz(tmp_path / "mine" / "a.npz", A)
+    out = tmp_path / "rows.parquet"
+    arguments = ["evaluate", "--suite", str(tmp_path / "mine"), "--out", str(out), "--repeats", "1"]
+    assert main([*arguments, "--methods", "learned"]) == 0
+    (measured,) = read_rows(out)[0]
+    policy = load_policy("default")
+    expected = measure_solve(learned_solver(A, policy=policy)).iterations
+    assert measured["converged"] and measured["iterations"] == expected
+    assert expected < measure_solve(learned_solver(A, np.ones((3600, 1)), policy=policy)).iterations
+    assert "no ratios: the virtual best is made of the classical portfolio" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_matrix, "external_methods", lambda: (methods, {"absent": "it is not installed"}))
 
 
-def text(comparison: OneMatrixComparison) -> str:
+def text(comparison: OneMatrixComparison, remarks: tuple[str, ...] = ()) -> str:
     console = Console(width=120, record=True, file=StringIO())
-    console.print(one_matrix_table(comparison, "poisson.mtx", 1e-6))
+    console.print(one_matrix_table(comparison, "poisson.mtx", 1e-6, remarks))
     return console.export_text()
 
 
@@ -72,8 +72,9 @@ def test_lines_and_figures(made_up: None) -> None:
     turns = [line.split(": ")[1] for line in said if line.startswith("round ")]
     assert turns == names + (comparison.rounds - 1) * names[:-1]
 
-    table = text(comparison)
+    table = text(comparison, ("learned: a remark",))
     assert all(name in table for name in names)
+    assert "\nlearned: a remark" in table
     assert "failing failed: RuntimeError: no memory" in table
     assert "without absent: it is not installed" in table
     assert f"medians of {comparison.rounds} interleaved rounds" in table

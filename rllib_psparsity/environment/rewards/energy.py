@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_vectors import multiply
+from rllib_psparsity.compiled import compiled
 
 
 def energies(A: csr_array | bsr_array, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +22,7 @@ def inner_products(x: np.ndarray, y: np.ndarray, block: int) -> tuple[np.ndarray
     return _inner_products(x, y, block)
 
 
-@njit(cache=True)
+@compiled()
 def _inner_products(x, y, block):
     n, num_vectors = x.shape
     totals, shares = np.zeros(num_vectors), np.zeros(n // block)
