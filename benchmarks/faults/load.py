@@ -4,7 +4,8 @@
 
 Fractional-CPU runners are spread over simulated nodes (`ray.cluster_utils.Cluster`) and sample real episodes of
 variation B (32x32) for a real learner. In the second half a runner is killed (SIGKILL) in the midst of some iterations.
-Every episode is written down: none may be missing, none may come twice, and all runners must be back at the end.
+Every episode is written down: none may be dropped or missing, none may come twice, and all runners must be back at the
+end.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def main() -> None:
             result_directory(options),
         )
     )
-    if counted["missing"] or counted["double"] or healthy < options.runners:
+    if counted["dropped"] or counted["missing"] or counted["double"] or healthy < options.runners:
         sys.exit(1)
 
 

@@ -4,7 +4,7 @@
 
 Two simulated nodes (`ray.cluster_utils.Cluster`) of one CPU each carry an env runner each; the driver is on a head node
 of its own. After some iterations one node is killed while its runner samples; after some more another one is added in
-its place. Every episode is written down: none may be missing, none may come twice.
+its place. Every episode is written down: none may be dropped or missing, none may come twice.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> None:
             result_directory(options),
         )
     )
-    if counted["missing"] or counted["double"] or healthy < 2:
+    if counted["dropped"] or counted["missing"] or counted["double"] or healthy < 2:
         sys.exit(1)
 
 

@@ -5,7 +5,8 @@
 `psparsity train` in a process of its own, with two env runners and tiny problems, whose checkpoints come every ten
 iterations. While it runs its processes are looked at by /proc: memory of their own (without what they share), open
 files, threads, and how many of them there are; growth is a straight line through the second half of the iterations.
-Afterwards: what is left in its directory for temporary files, in the run directory, and of its processes.
+Afterwards: what is left in its directory for temporary files, in its home directory's ray_results, in the run
+directory, and of its processes. The exit code is 1 if anything is left, or grows beyond `LIMITS`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ SETTINGS = (
     "checkpoint.every=10",
     "checkpoint.keep=3",
 )
+LIMITS = {"driver_mb": 20.0, "runner_mb": 20.0}
+"""Most MB of growth in 1,000 iterations."""
+MOST_DIFFERENCE = {"driver_files": 20, "driver_threads": 10, "runner_files": 10, "runners": 0, "processes": 2}
+"""Between the most and the fewest in the second half."""
+CACHE = "torchinductor"
+"""What PyTorch keeps among the temporary files, on purpose."""
 RUNNER = "ray::SparsifyEnvRunner"
 Look = dict[str, float]
 
@@ -50,13 +57,16 @@ def soak(iterations: int, every: float, patience: float) -> tuple[dict[str, Any]
     """
     with tempfile.TemporaryDirectory(prefix="soak") as directory:
         run_dir, temporary, log = Path(directory, "run"), Path(directory, "tmp"), Path(directory, "log")
+        home = Path(directory, "home")
         temporary.mkdir()
+        home.mkdir()
         settings = [f"--set={setting}" for setting in (*SETTINGS, f"training.iterations={iterations}")]
         environment = {
             **os.environ,
             **dict.fromkeys(THREADS, "1"),
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(temporary),
+            "HOME": str(home),
             "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", tempfile.gettempdir()),  # its sockets need a short path
         }
         command = [sys.executable, "-m", "rllib_psparsity", "train", "--run-dir", str(run_dir), *settings]
@@ -89,7 +99,8 @@ def soak(iterations: int, every: float, patience: float) -> tuple[dict[str, Any]
             "iterations": _iteration(run_dir),
             "seconds": time.monotonic() - start,
             "processes_left": _alive_after(started, seconds=30.0),
-            "temporary_files_left": sorted(path.name for path in temporary.iterdir()),
+            "temporary_files_left": sorted(p.name for p in temporary.iterdir() if not p.name.startswith(CACHE)),
+            "ray_results_left": sorted(path.name for path in home.glob("ray_results/*")),
             "unfinished_files_left": [path.name for path in run_dir.rglob("*") if path.suffix in (".part", ".partial")],
             "checkpoints": len(list((run_dir / "checkpoints").iterdir())),
             "event_files": len(list((run_dir / "tensorboard").iterdir())),
@@ -115,6 +126,22 @@ def summarise(looks: Sequence[Look]) -> dict[str, Any]:
         values = [look[name] for look in half]
         figures[name] = {"min": min(values), "max": max(values)}
     return figures
+
+
+def faults(figures: dict[str, Any]) -> list[str]:
+    """What is left or grows, in words."""
+    left = {name: value for name, value in figures.items() if name.endswith("_left") and value}
+    grown = {
+        name: figures[name]["growth_in_1000_iterations"]
+        for name, most in LIMITS.items()
+        if figures[name]["growth_in_1000_iterations"] > most
+    }
+    spread = {
+        name: figures[name]
+        for name, most in MOST_DIFFERENCE.items()
+        if figures[name]["max"] - figures[name]["min"] > most
+    }
+    return [f"{name}: {value}" for name, value in (left | grown | spread).items()]
 
 
 def _look(driver: int, offspring: set[int], run_dir: Path) -> Look:
@@ -181,6 +208,9 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name}: {value}")
     print(write_result("faults.soak", sys.argv[1:], figures, looks, result_directory(options)))
+    if wrong := faults(figures):
+        print("\n".join(["left behind or growing:", *wrong]), file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,11 @@ class SparsifyPPO(PPO):
         state = {NETWORK + name: array for name, array in weights.items()}
         self.learner_group.set_weights({DEFAULT_MODULE_ID: state})
         self._sync_runners()
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        with suppress(OSError):  # made by Ray in the home directory for loggers, of which there are none
+            Path(self.logdir).rmdir()
 
     def _next_sampling(self) -> Sampling:
         run: Config = self.config.run_config
