@@ -10,6 +10,14 @@ from typing import Any
 
 import rllib_psparsity
 
+RETURNED = {
+    "LearnedSolver": "rllib_psparsity.deploy",
+    "SetupInfo": "rllib_psparsity.deploy",
+    "LevelInfo": "rllib_psparsity.deploy.setup_info",
+    "LoadedPolicy": "rllib_psparsity.deploy",
+}
+"""What the functions return, by the module that it is imported from for type annotations: nobody makes one by hand."""
+
 EXTENDING = {
     "Problem": "rllib_psparsity.problems.problem",
     "Family": "rllib_psparsity.problems.families",
@@ -42,14 +50,18 @@ def reference() -> str:
         HEAD
         + "# Use\n\n"
         + "\n".join(_entry(name, module) for name, module in public)
+        + "\n# What these return\n\n"
+        + "\n".join(_entry(name, module, made=False) for name, module in RETURNED.items())
         + "\n# Extend\n\nSee [extending.md](extending.md).\n\n"
         + "\n".join(_entry(name, module) for name, module in EXTENDING.items())
     )
 
 
-def _entry(name: str, module: str) -> str:
+def _entry(name: str, module: str, made: bool = True) -> str:
+    """A function, or a class with the methods and properties of its own; `made`: whether its users call it."""
     thing = getattr(importlib.import_module(module), name)
-    parts = [f"## {name}\n", f"`from {module} import {name}`\n", *_call(name, thing), _markdown(thing)]
+    call = _call(name, thing) if made else []
+    parts = [f"## {name}\n", f"`from {module} import {name}`\n", *call, _markdown(thing)]
     members = vars(thing).items() if inspect.isclass(thing) else ()
     for member, value in members:
         called = getattr(value, "__func__", value)
@@ -70,23 +82,30 @@ def _call(name: str, thing: Any) -> list[str]:
 
 
 def _markdown(thing: Any) -> str:
-    """A numpydoc docstring: titles of sections in bold, their entries as list items, code in Markdown's quotes."""
+    """A numpydoc docstring: titles of sections in bold, entries as list items, examples as a block of code."""
     found = re.sub(r"``", "`", inspect.getdoc(thing) or "").splitlines()
-    lines, in_section = [], False
+    lines, section = [], ""
     for line, after in zip(found, [*found[1:], ""], strict=True):
         if re.fullmatch(r"-{3,}", after):
             lines += [f"**{line}**", ""]
-        elif re.fullmatch(r"-{3,}", line):
-            in_section = True
-        elif not line:
-            in_section = False
-            lines.append(line)
-        elif in_section and not line.startswith(" "):
-            name, colon, rest = line.partition(" : ")
-            lines.append(f"- `{name}`{colon and ': '}{rest}")
-        else:
-            lines.append(f"  {line.strip()}" if in_section else line)
+            section = line
+        elif not re.fullmatch(r"-{3,}", line):
+            if not line and section != "Examples":  # prose may follow the entries
+                section = ""
+            lines.append(_line(line, section))
     return "\n".join([*lines, ""])
+
+
+def _line(line: str, section: str) -> str:
+    """A line of a docstring in Markdown, by the section that it is in, if any."""
+    if not line or section in ("", "Notes"):
+        return line
+    if section == "Examples":
+        return f"    {line}"
+    if line.startswith(" "):
+        return f"  {line.strip()}"
+    name, colon, rest = line.partition(" : ")
+    return f"- `{name}`{colon and ': '}{rest}"
 
 
 if __name__ == "__main__":

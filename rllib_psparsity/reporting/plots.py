@@ -116,7 +116,7 @@ def edges_figure(
     figure = new_figure(14, 5.2)
     before, after, curve = figure.subplots(1, 3, width_ratios=(1, 1, 0.9))
     for ax, label, strong in ((before, labels[0], strong_before), (after, labels[1], strong_after)):
-        _draw_edges(ax, edge_index, coordinates, np.asarray(strong, bool))
+        draw_edges(ax, edge_index, coordinates, np.asarray(strong, bool))
         ax.set_title(f"{label}: {int(np.sum(strong)):,} of {len(strong):,} edges strong", fontsize=10.5)
     curve.plot(np.arange(1, len(rewards) + 1), rewards, color=BLUE, **_marks(len(rewards)))
     curve.set_title("Mean reward of an episode", fontsize=10.5)
@@ -150,7 +150,8 @@ def settings_figure(figures: Mapping[str, Sequence[float]], metric: str, title: 
     return figure
 
 
-def _draw_edges(ax: Axes, edge_index: np.ndarray, coordinates: np.ndarray, strong: np.ndarray) -> None:
+def draw_edges(ax: Axes, edge_index: np.ndarray, coordinates: np.ndarray, strong: np.ndarray) -> None:
+    """The strong edges (E,) bool of a graph as lines, the weak ones faint grey, and nothing else on the axes."""
     segments = np.stack([coordinates[edge_index[0]], coordinates[edge_index[1]]], axis=1)
     # About 4.5 inches hold sqrt(N) nodes a side: thinner lines for finer meshes, never invisible ones.
     width = float(np.clip(45 / np.sqrt(len(coordinates)), 0.25, 2.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyamg
@@ -113,7 +114,7 @@ class Recorder:
     """Stands for an object of PETSc: keeps what its setters are told, by their names."""
 
     def __init__(self) -> None:
-        self.told: dict[str, object] = {}
+        self.told: dict[Any, Any] = {}
         self.parts: dict[object, Recorder] = {}
 
     def create(self, comm: object) -> Recorder:

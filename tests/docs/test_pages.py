@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import re
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 import rllib_psparsity
+from rllib_psparsity.deploy.artifact import LoadedPolicy
+from rllib_psparsity.deploy.multilevel import LearnedSolver
+from rllib_psparsity.deploy.setup_info import LevelInfo, SetupInfo
 
 DOCS = Path(rllib_psparsity.__file__).parents[1] / "docs"
 
@@ -30,6 +35,62 @@ def test_the_api_reference_is_current_and_whole():
             section = page.split(f"## {name}\n")[1].split("\n## ")[0]
             for parameter in inspect.signature(getattr(rllib_psparsity, name)).parameters:
                 assert re.search(rf"\b{parameter}\b", section)
+
+
+@pytest.mark.parametrize("returned", [LearnedSolver, SetupInfo, LevelInfo, LoadedPolicy])
+def test_what_the_functions_return_is_in_the_reference(returned: type):
+    section = (DOCS / "api.md").read_text().split(f"## {returned.__name__}\n")[1].split("\n## ")[0]
+    own = {name for name, value in vars(returned).items() if isinstance(value, (FunctionType, property))}
+    named = re.findall(rf"^### {returned.__name__}\.(\w+)$", section, re.MULTILINE)
+    assert set(named) == {name for name in own if not name.startswith("_")}
+    attributes = set(", ".join(re.findall(r"^- `([\w, ]+)`", section, re.MULTILINE)).split(", "))
+    if dataclasses.is_dataclass(returned):
+        assert attributes == {field.name for field in dataclasses.fields(returned)}
+    else:
+        assert "update" in named and {"setup_info", "A", "B"} <= attributes
+
+
+def test_sections_of_a_docstring_become_markdown():
+    def documented():
+        """What it does, with ``code``.
+
+        Parameters
+        ----------
+        a, b : numbers
+            Two of them.
+        c : another
+
+        Prose after it.
+
+        Notes
+        -----
+        One paragraph of
+        two lines.
+
+        Another.
+
+        Examples
+        --------
+        >>> for a in (1, 2):
+        ...     a
+        1
+
+        >>> "after a blank line"
+        """
+
+    page = make_api()._markdown(documented)
+    assert page.split("\n\n") == [
+        "What it does, with `code`.",
+        "**Parameters**",
+        "- `a, b`: numbers\n  Two of them.\n- `c`: another",
+        "Prose after it.",
+        "**Notes**",
+        "One paragraph of\ntwo lines.",
+        "Another.",
+        "**Examples**",
+        "    >>> for a in (1, 2):\n    ...     a\n    1",
+        '    >>> "after a blank line"\n',
+    ]
 
 
 def test_what_the_extending_guide_imports_is_in_the_reference():
