@@ -12,6 +12,10 @@ class RunStopped(RuntimeError):
     """A run that cannot or must not go on, in one sentence: what happened, and how to go on. The exit code is 1."""
 
 
+class StorageLost(RunStopped):
+    """A run whose storage has not been brought up to date so often that it goes on no more: it is here alone."""
+
+
 class SetupFailure(RuntimeError):
     """A level that cannot be built from a decision (no coarse points, a prolongator that is not finite, ...).
 

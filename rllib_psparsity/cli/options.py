@@ -32,6 +32,15 @@ def is_uri(location: str) -> bool:
     return "://" in location
 
 
+def refuse_uri(run_dir: str) -> None:
+    """Refuse storage where a sweep writes: all nodes work in its directory at the same time."""
+    if is_uri(run_dir):
+        raise InputError(
+            f"--run-dir {run_dir} is a URI, but a sweep needs a directory that all nodes see; name one on a file "
+            "system that they share, such as /shared/sweeps/first"
+        )
+
+
 def require_run_dir(run_dir: Path) -> None:
     """Refuse a path that is not the directory of a run."""
     if not run_dir.is_dir():

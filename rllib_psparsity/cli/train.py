@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +53,8 @@ def train(
     if not is_uri(directory):
         require_free(
             Path(directory),
-            f"already holds a run; go on with it by psparsity resume {directory}, or name another --run-dir",
+            f"already holds a run; go on with it by psparsity resume {shlex.quote(directory)}, or name another "
+            "--run-dir",
         )
     if dry_run:
         print(resolved_json(resolved))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import require_free, require_training_extra
+from rllib_psparsity.cli.options import refuse_uri, require_free, require_training_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ def tune(
     file: Path,
     /,
     *,
-    run_dir: Path | None = None,
+    run_dir: str | None = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     address: str | None = None,
@@ -33,7 +34,7 @@ def tune(
     file
         A sweep in YAML, or the name of a shipped one such as learning_rate.
     run_dir
-        A new directory for everything that the sweep writes; runs/sweeps/NAME by default.
+        A new directory for everything that the sweep writes, which all nodes see; runs/sweeps/NAME by default.
     resume
         Go on with the sweep in that directory, after Ctrl-C, a crash or a kill.
     dry_run
@@ -42,7 +43,9 @@ def tune(
         A Ray cluster to run on, such as auto; without it a local Ray, or the one that RAY_ADDRESS names.
     """
     path, sweep, base, trials = checked_sweep(file)
-    directory = run_dir or Path("runs") / "sweeps" / path.stem
+    if run_dir is not None:
+        refuse_uri(run_dir)
+    directory = Path(run_dir or f"runs/sweeps/{path.stem}")
     if not resume:
         require_free(
             directory,
@@ -71,7 +74,7 @@ def checked_sweep(file: Path) -> tuple[Path, Sweep, Config, Sequence[TrialPlan]]
 
 
 def _print_plan(sweep: Sweep, base: Config, trials: Sequence[TrialPlan]) -> None:
-    from rllib_psparsity.sweep.plan import bundles, number_of_trials, resources_text
+    from rllib_psparsity.sweep.plan import bundles, configurations, number_of_trials, resources_text
 
     print(f"{sweep.about}\nranked by {sweep.metric}, scheduler {sweep.scheduler.name}, search {sweep.search.name}")
     for plan in trials:
@@ -81,4 +84,8 @@ def _print_plan(sweep: Sweep, base: Config, trials: Sequence[TrialPlan]) -> None
     total = number_of_trials(sweep)
     if not trials:
         print(f"Optuna suggests {total // len(sweep.seeds)} settings one by one, each for seeds {list(sweep.seeds)}")
-    print(f"{total} trials of {resources_text(bundles(base))} each")
+    kinds = Counter(resources_text(bundles(config)) for config in configurations(sweep, base, trials))
+    if len(kinds) == 1 or not trials:
+        print(f"{total} trials of {' or '.join(kinds)} each")
+    else:
+        print(", ".join(f"{count} trials of {kind} each" for kind, count in kinds.items()))

@@ -289,7 +289,7 @@ class FaultsConfig(Section):
     skipped_updates: int = Field(default=100, ge=0)
     """The most updates of the whole run that may be skipped, because their gradient was not finite."""
     write_attempts: Positive = 3
-    """Failed attempts in a row, one after each iteration, to write metrics and checkpoint."""
+    """Failed attempts in a row, one after each iteration, to write metrics and checkpoint, here or in storage."""
 
 
 class ClusterConfig(Section):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from rllib_psparsity.sweep.definition import Range, Sweep, override_texts
 
 Bundle = dict[str, float]
 """Processors that must be free on one node: "CPU" and "GPU" to their number."""
+PLACING = ("env_runners", "learner")
+"""Sections of a configuration that decide what a trial needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,16 @@ def planned_trials(sweep: Sweep) -> list[TrialPlan]:
     return [TrialPlan(name, seed, values) for seed in sweep.seeds for name, values in settings.items()]
 
 
+def configurations(sweep: Sweep, base: Config, trials: Sequence[TrialPlan]) -> list[Config]:
+    """What the trials train. Where Optuna suggests them one by one: the corners of what decides about their place, and
+    the starts that it may choose."""
+    if trials:
+        return [plan.config(base) for plan in trials]
+    decisive = [key for key in sweep.space if key.partition(".")[0] in PLACING or key == "training.start_from"]
+    corners = itertools.product(*(sweep.space[key].extremes for key in decisive))
+    return [with_overrides(base, override_texts(dict(zip(decisive, corner, strict=True)))) for corner in corners]
+
+
 def number_of_trials(sweep: Sweep) -> int:
     settings = len(sweep.settings) if sweep.search.name == "grid" else sweep.search.settings
     return settings * len(sweep.seeds)
@@ -93,6 +106,15 @@ def bundles(config: Config) -> list[Bundle]:
     driver: Bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus and not config.learner.count else {})
     learner: Bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
     return [driver, *({"CPU": 1.0} for _ in range(config.env_runners.count)), *[learner] * config.learner.count]
+
+
+def distinct_bundles(configs: Iterable[Config]) -> list[list[Bundle]]:
+    """What the configurations need, each kind once."""
+    kinds: list[list[Bundle]] = []
+    for needed in map(bundles, configs):
+        if needed not in kinds:
+            kinds.append(needed)
+    return kinds
 
 
 def resources_text(needed: Sequence[Mapping[str, float]]) -> str:

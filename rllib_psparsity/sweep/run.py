@@ -27,6 +27,8 @@ from rllib_psparsity.sweep.live import RUNNING, SweepTable, ranking_table
 from rllib_psparsity.sweep.plan import (
     TrialPlan,
     bundles,
+    configurations,
+    distinct_bundles,
     distinct_problems,
     number_of_trials,
     planned_trials,
@@ -57,22 +59,24 @@ def run_sweep(
     """
     refuse_missing_optuna(sweep)
     trials = planned_trials(sweep)
-    configs = [plan.config(base) for plan in trials] or [base]
+    configs = configurations(sweep, base, trials)
     for config in distinct_problems(configs):
         for _ in reference_problems(config):
             pass
     processors = os.cpu_count() or 1
-    needed = max((bundles(config) for config in configs), key=len)
+    kinds = distinct_bundles(configs)
     if not address and not os.environ.get("RAY_ADDRESS"):
-        refuse_unplaceable([{"CPU": bundle["CPU"]} for bundle in needed], [{"CPU": processors}])
+        for needed in kinds:
+            refuse_unplaceable([{"CPU": bundle["CPU"]} for bundle in needed], [{"CPU": processors}])
     identity = json.dumps(
         {"sweep": json.loads(sweep.model_dump_json(by_alias=True)), "base": json.loads(resolved_json(base))}, indent=2
     )
     if resume:
         _refuse_another(sweep_dir, identity)
     with ray_session(num_cpus=processors, address=address), stop_requests() as stop:
-        await_nodes(needed, base.cluster.patience)
-        refuse_unplaceable(needed, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        for needed in kinds:
+            await_nodes(needed, base.cluster.patience)
+            refuse_unplaceable(needed, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         if base.cluster.shared_run_dir:
             require_shared(sweep_dir)
         sweep_dir.mkdir(parents=True, exist_ok=True)
@@ -106,6 +110,7 @@ def _tuner(sweep: Sweep, base: Config, trials: Sequence[TrialPlan], sweep_dir: P
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # verbose=0 is silent then
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative paths of a configuration lead where they do for `train`
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Consider boosting PBT")  # see reuse_actors

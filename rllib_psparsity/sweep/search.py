@@ -125,7 +125,8 @@ class EverySeed(Searcher):
 
     def __init__(self, searcher: Any, seeds: tuple[int, ...], metric: str, mode: str) -> None:
         super().__init__(metric=metric, mode=mode)
-        self.searcher, self.seeds = searcher, seeds
+        # Under the name `searcher` Ray would take it for the one to save, and this one for a mere wrapper.
+        self._searcher, self.seeds = searcher, seeds
         self._number_of: dict[str, int] = {}
         self._settings: list[dict[str, Any]] = []
         self._figures: list[list[float]] = []
@@ -133,7 +134,7 @@ class EverySeed(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         number, place = divmod(len(self._number_of), len(self.seeds))
         if place == 0:
-            values = self.searcher.suggest(str(number))
+            values = self._searcher.suggest(str(number))
             if values is None:
                 return None
             self._settings.append(values)
@@ -151,7 +152,7 @@ class EverySeed(Searcher):
         if len(figures) == len(self.seeds):
             known = [figure for figure in figures if math.isfinite(figure)]
             told = {self.metric: sum(known) / len(known)} if known else None
-            self.searcher.on_trial_complete(str(number), result=told, error=not known)
+            self._searcher.on_trial_complete(str(number), result=told, error=not known)
 
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).write_bytes(pickle.dumps(self.__dict__))

@@ -78,7 +78,7 @@ class SweepTrial(Trainable):
         checkpoint, iteration = None, 0
         if checkpoints_in(self._run_dir / "checkpoints"):
             checkpoint, iteration, _ = newest_checkpoint(self._run_dir)
-        return TrainingSession(self._training, self._run_dir, checkpoint, iteration)
+        return TrainingSession(self._training, self._run_dir, checkpoint, iteration, name=self._plan.name)
 
     def _save(self, session: TrainingSession) -> None:
         session.save()

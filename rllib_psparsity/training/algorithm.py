@@ -137,8 +137,8 @@ class SparsifyPPO(PPO):
 
     def cleanup(self) -> None:
         super().cleanup()
-        with suppress(OSError):  # made by Ray in the home directory for loggers, of which there are none
-            Path(self.logdir).rmdir()
+        with suppress(OSError):  # Ray makes a directory in the user's home for every algorithm, and leaves it there
+            Path(str(self.logdir)).rmdir()
 
     def _next_sampling(self) -> Sampling:
         run: Config = self.config.run_config

@@ -89,7 +89,7 @@ class SparsifyPPOConfig(PPOConfig):
 
         credit = ScalarCredit if self.run_config.training.algorithm == "reinforce" else HierarchicalGAE
         return LearnerConnectorPipeline(
-            connectors=[credit(self.run_config)],
+            connectors=[credit(self.run_config, device)],
             input_observation_space=input_observation_space,
             input_action_space=input_action_space,
         )

@@ -39,11 +39,16 @@ class EpisodesToSteps(ConnectorV2, ABC):
 
     The steps of a group were taken on the same graph (`by_graph`), so the network sees a graph once, however many
     rollouts decided on it.
+
+    Parameters
+    ----------
+    config : the run's configuration
+    device : of the learner, where tensors have to be that learners share
     """
 
-    def __init__(self, config: Config, **kwargs: Any) -> None:
+    def __init__(self, config: Config, device: torch.device | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.config = config
+        self.config, self.device = config, device
 
     def __call__(self, *, episodes: list[SingleAgentEpisode], metrics: Any = None, **kwargs: Any) -> dict[str, Any]:
         steps_of = [self._steps(episode) for episode in episodes]
@@ -90,7 +95,7 @@ class HierarchicalGAE(EpisodesToSteps):
         """Mean and deviation of the returns without a bootstrap: the network's values count from there."""
         gamma = self.config.training.gamma
         returns = [G for outcomes in all_outcomes for G in hierarchical_returns(outcomes, None, gamma, 1.0)]
-        ((mean, std),) = moments_over_learners([returns])
+        ((mean, std),) = moments_over_learners([returns], self.device)
         return mean, max(std, 1e-4)
 
     def _compare_siblings(self, episodes: Sequence[SingleAgentEpisode], steps_of: Sequence[Sequence[Step]]) -> None:
@@ -121,7 +126,8 @@ class HierarchicalGAE(EpisodesToSteps):
                 [step.advantage for step in steps],
                 [np.array([step.recipe_advantage for step in steps])],
                 [step.target for step in steps],
-            ]
+            ],
+            self.device,
         )
         if self.config.training.normalise_advantages:
             for step in steps:
@@ -133,11 +139,16 @@ class HierarchicalGAE(EpisodesToSteps):
         return {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
 
 
-def moments_over_learners(quantities: Sequence[Sequence[np.ndarray]]) -> list[tuple[float, float]]:
-    """Mean and deviation of each quantity over its arrays, over those of all learners if there are several."""
+def moments_over_learners(
+    quantities: Sequence[Sequence[np.ndarray]], device: torch.device | str | None
+) -> list[tuple[float, float]]:
+    """Mean and deviation of each quantity over its arrays, over those of all learners if there are several.
+
+    NCCL, which learners on GPUs have, sums up nothing that lies elsewhere: `device` is the learner's.
+    """
     sums = np.stack([moments(arrays) for arrays in quantities])
-    if torch.distributed.is_initialized():
-        shared = torch.from_numpy(sums)
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        shared = torch.as_tensor(sums, device=device)
         torch.distributed.all_reduce(shared)
-        sums = shared.numpy()
+        sums = shared.cpu().numpy()
     return [mean_and_std(row) for row in sums]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -36,7 +36,6 @@ class Mirror:
     Parameters
     ----------
     uri : where the run is kept
-    say : prints a sentence
     filesystem, path : in place of what pyarrow makes of the URI
 
     Attributes
@@ -53,12 +52,10 @@ class Mirror:
     def __init__(
         self,
         uri: str,
-        say: Callable[[str], object] = print,
         filesystem: fs.FileSystem | None = None,
         path: str | None = None,
     ) -> None:
         self.uri = uri.rstrip("/")
-        self._say = say
         try:
             if filesystem is None:
                 filesystem, path = fs.FileSystem.from_uri(self.uri)
@@ -74,8 +71,8 @@ class Mirror:
         """Refuse storage that holds anything, or that cannot be written."""
         if self._there:
             raise InputError(
-                f"{self.uri} already holds a run; go on with it by psparsity resume {self.uri}, or name another "
-                "--run-dir"
+                f"{self.uri} already holds a run; go on with it by psparsity resume {shlex.quote(self.uri)}, or "
+                "name another --run-dir"
             )
         self.require_writable()
 
@@ -105,21 +102,26 @@ class Mirror:
         except STORAGE_ERRORS as error:
             raise InputError(f"{self.uri} cannot be read ({_reason(error)}); {CREDENTIALS}") from error
 
-    def push(self) -> bool:
-        """Bring the storage up to date; whether that worked. The local directory stays as it is in any case.
-
-        What fails is tried again, now and with the next checkpoint.
-        """
+    def push(self) -> None:
+        """Bring the storage up to date; `OSError` if that fails several times. The local directory stays as it is."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._push()
-                return True
+                return
             except STORAGE_ERRORS as error:
-                failure = f"{self.uri} could not be brought up to date ({_reason(error)})"
-            if attempt < ATTEMPTS:
-                time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
-        self._say(f"{failure}; what it had is intact, everything is in {self.directory}, and it is tried again")
-        return False
+                if attempt == ATTEMPTS:
+                    raise OSError(f"{self.uri} could not be brought up to date ({_reason(error)})") from error
+            time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
+
+    @property
+    def name(self) -> str:
+        """Of the run: the last part of its URI."""
+        return self._root.name
+
+    @property
+    def node_path(self) -> Path | None:
+        """Where a node keeps the run if its URI is a path of that node (file://), which others may see or not."""
+        return Path(self._root) if isinstance(self._files, fs.LocalFileSystem) else None
 
     @property
     def has_news(self) -> bool:

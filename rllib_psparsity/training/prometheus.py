@@ -13,7 +13,7 @@
     psparsity_seconds_sampling      gauge    how long an env runner was busy with the last iteration, in s
     psparsity_seconds_learning      gauge    how long the learner was, in s
 
-Prometheus sees them with `ray_` before the name.
+Prometheus sees them with `ray_` before the name, and with the run's name in the label `run`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ QUEUE = "learner_queue"
 Export = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 
 
-def prometheus_exporter(config: Config) -> Export:
-    """A function that exports an iteration's row of metrics and the figures of its episodes.
+def prometheus_exporter(config: Config, run: str) -> Export:
+    """A function that exports an iteration's row of metrics and the figures of its episodes, of the run of that name.
 
     A figure that does not exist in an iteration (NaN) leaves the gauge as it was. Without `reporting.prometheus` the
     function does nothing.
@@ -52,10 +52,12 @@ def prometheus_exporter(config: Config) -> Export:
         return lambda row, figures: None
     from ray.util.metrics import Counter, Gauge
 
-    gauges = {column: Gauge(name, description=column.replace("_", " ")) for name, column in GAUGES.items()}
-    queue = Gauge("psparsity_learner_queue", description="episodes that waited for the learner")
+    gauges = {column: Gauge(name, column.replace("_", " "), ("run",)) for name, column in GAUGES.items()}
+    queue = Gauge("psparsity_learner_queue", "episodes that waited for the learner", ("run",))
     # Ray adds the ending _total, as Prometheus has it for counters.
-    failed = Counter("psparsity_failed_setups", description="hierarchies that ended in a failure")
+    failed = Counter("psparsity_failed_setups", "hierarchies that ended in a failure", ("run",))
+    for metric in (*gauges.values(), queue, failed):
+        metric.set_default_tags({"run": run})
 
     def export(row: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
         for column, gauge in gauges.items():

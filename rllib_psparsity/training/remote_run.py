@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from rllib_psparsity.config.schema import Config
+from rllib_psparsity.errors import StorageLost
 from rllib_psparsity.training import run
 from rllib_psparsity.training.mirror import Mirror
 
@@ -33,6 +35,8 @@ def _mirrored(mirror: Mirror, check: Callable[[], None], work: Callable[[], int]
     try:
         check()
         code = work()
+    except StorageLost:  # tried often enough, and the sentence says where the run lies
+        raise
     except BaseException:
         _finish(mirror)
         raise
@@ -40,10 +44,13 @@ def _mirrored(mirror: Mirror, check: Callable[[], None], work: Callable[[], int]
 
 
 def _finish(mirror: Mirror) -> bool:
-    if mirror.has_news and not mirror.push():
+    try:
+        if mirror.has_news:
+            mirror.push()
+    except OSError as error:
         print(
-            f"psparsity: the run is in {mirror.directory} alone; copy it, or go on with psparsity resume "
-            f"{mirror.directory}"
+            f"psparsity: {error}; the run is in {mirror.directory} alone; copy it, or go on with psparsity resume "
+            f"{shlex.quote(str(mirror.directory))}"
         )
         return False
     mirror.discard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -87,12 +88,12 @@ def _run(
 ) -> int:
     needed = config.env_runners.count + config.learner.count
     live = LiveTable(config.training.iterations, reference)
-    place, saved = (str(run_dir), None) if mirror is None else (mirror.uri, mirror.push)
+    place, node_path = (str(run_dir), run_dir) if mirror is None else (mirror.uri, mirror.node_path)
     with ray_session(num_cpus=max(needed, os.cpu_count() or 1)), stop_requests() as stop:
         require_resources(config)
-        if mirror is None and config.cluster.shared_run_dir:
-            require_shared(run_dir)
-        with TrainingSession(config, run_dir, checkpoint, iteration, live.say, saved) as session:
+        if node_path is not None and config.cluster.shared_run_dir:
+            require_shared(node_path)
+        with TrainingSession(config, run_dir, checkpoint, iteration, live.say, mirror) as session:
             with live:
                 while not (session.finished or stop or session.trouble):
                     row = session.step()
@@ -100,7 +101,9 @@ def _run(
                     _say_what_was_lost(session.dropped, row, live)
                 session.save()
             iteration, rows, trouble = session.iteration, session.rows, session.trouble
-    remedy = f"go on with: psparsity resume {place}" if iteration else "nothing was learned yet, start over"
+    remedy = (
+        f"go on with: psparsity resume {shlex.quote(place)}" if iteration else "nothing was learned yet, start over"
+    )
     if trouble:
         raise RunStopped(f"{trouble}; iteration {iteration} is saved, mend the cause or raise the limit, then {remedy}")
     if stop:

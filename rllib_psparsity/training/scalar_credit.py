@@ -30,6 +30,6 @@ class ScalarCredit(EpisodesToSteps):
                 step.target = np.full(step.graph.num_nodes, G, dtype=np.float32)
                 residuals.append(G - info[BASELINE])
                 returns.append(G)
-        (_, std), (_, return_std) = moments_over_learners([[np.array(residuals)], [np.array(returns)]])
+        (_, std), (_, return_std) = moments_over_learners([[np.array(residuals)], [np.array(returns)]], self.device)
         explained = 1.0 - std**2 / return_std**2 if return_std > 0 else float("nan")
         return {"advantage_std": std, "recipe_advantage_std": std, "explained_variance": explained}

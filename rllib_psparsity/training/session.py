@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rllib_psparsity.training.checkpoint import restore_checkpoint
 from rllib_psparsity.training.env_runner import DroppedEpisode
 from rllib_psparsity.training.keeper import Keeper
 from rllib_psparsity.training.limits import beyond_limits
+from rllib_psparsity.training.mirror import Mirror
 from rllib_psparsity.training.prometheus import prometheus_exporter
 from rllib_psparsity.training.record import EPISODES, metrics_row
 from rllib_psparsity.training.starting_weights import starting_weights
@@ -37,7 +38,8 @@ class TrainingSession:
     run_dir : the run's directory; its ``config.json`` is written once the checkpoint is known to fit
     checkpoint : where to go on from; rows of metrics beyond `iteration`, its number, are dropped
     say : prints a sentence
-    saved : called after every checkpoint
+    mirror : of the run directory, if the run is kept in storage
+    name : of the run among the figures for Prometheus; by default the last part of where it is kept
 
     Attributes
     ----------
@@ -53,7 +55,8 @@ class TrainingSession:
         checkpoint: Path | None = None,
         iteration: int = 0,
         say: Callable[[str], None] = print,
-        saved: Callable[[], object] | None = None,
+        mirror: Mirror | None = None,
+        name: str | None = None,
     ) -> None:
         self.config, self.run_dir, self.iteration, self._say = config, run_dir, iteration, say
         metrics = MetricsFile(run_dir / "metrics.parquet")
@@ -66,7 +69,7 @@ class TrainingSession:
         torch.set_num_threads(1)
         with ExitStack() as undo:
             self._algorithm: Any = SparsifyPPOConfig().apply_run(config).build_algo()
-            undo.callback(self._stop_algorithm)
+            undo.callback(self._algorithm.stop)
             if checkpoint is not None:
                 restore_checkpoint(self._algorithm, checkpoint)
             elif (weights := starting_weights(config)) is not None:
@@ -75,8 +78,8 @@ class TrainingSession:
             metrics.truncate_after(iteration)
             self.rows = metrics.rows
             self.trouble = beyond_limits(self.rows, config.faults)
-            self._keeper = Keeper(self._algorithm, metrics, run_dir, config, say, saved)
-            self._export = prometheus_exporter(config)
+            self._keeper = Keeper(self._algorithm, metrics, run_dir, config, say, mirror)
+            self._export = prometheus_exporter(config, name or (run_dir.absolute() if mirror is None else mirror).name)
             self._board = undo.enter_context(Board(run_dir / "tensorboard", iteration + 1))
             self._end = undo.pop_all()
 
@@ -119,8 +122,3 @@ class TrainingSession:
         self._end.close()
         if self._board.failure is not None:
             self._say(f"TensorBoard lacks later iterations, its file could not be written ({self._board.failure})")
-
-    def _stop_algorithm(self) -> None:
-        self._algorithm.stop()
-        with suppress(OSError):  # RLlib makes a directory in the user's home for every algorithm, and leaves it there
-            Path(str(self._algorithm.logdir)).rmdir()

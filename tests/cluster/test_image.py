@@ -56,7 +56,9 @@ def test_what_the_image_copies_is_there_and_not_ignored():
     for source in copied:
         assert (ROOT / source).exists()
         assert [rule for rule in rules if fnmatch.fnmatch(source, rule.lstrip("!"))][-1] == f"!{source}"
-    # What pip needs to build the package: hatchling reads these.
+    # What pip needs to build the package: hatchling reads these, and packs those without a word where one is missing.
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert set(wheel["only-include"]) <= set(copied)
     assert {"pyproject.toml", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]} <= set(copied)
 
 

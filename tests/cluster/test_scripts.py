@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.files import CLUSTER, shellcheck
+from rllib_psparsity.submission.package import write_working_dir
+from rllib_psparsity.training.run import RESUMABLE
+from tests.cluster.files import CLUSTER, ROOT, shellcheck
 
 STAND_IN = """#!{python}
 import json, os, stat, sys
@@ -107,6 +110,25 @@ def test_slurm_gives_every_job_a_token_that_nobody_else_can_read(machine: Path):
     assert not list(machine.glob(".psparsity-token*"))
 
 
+def test_tokens_in_a_checkout_are_neither_committed_nor_uploaded(tmp_path: Path):
+    assert ".psparsity-token-$SLURM_JOB_ID" in (CLUSTER / "slurm.sh").read_text()
+    assert "/.auth_token" in (CLUSTER / "on_premises.yaml").read_text()
+    tokens = [".psparsity-token-42", ".auth_token"]
+    for file in (".gitignore", ".rayignore"):
+        work = tmp_path / file.removeprefix(".")
+        work.mkdir()
+        (work / file).write_text((ROOT / file).read_text())
+        for name in (*tokens, "study.yaml"):
+            (work / name).write_text("")
+        write_working_dir(tmp_path / f"{work.name}.zip", {}, work)
+        names = zipfile.ZipFile(tmp_path / f"{work.name}.zip").namelist()
+        assert "study.yaml" in names and not set(tokens) & set(names)
+    checkout = tmp_path / "gitignore"
+    subprocess.run(["git", "init", "--quiet"], cwd=checkout, check=True)
+    asked = ["git", "check-ignore", *tokens, "study.yaml"]
+    assert subprocess.run(asked, cwd=checkout, capture_output=True, text=True).stdout.split() == tokens
+
+
 def test_slurm_refuses_before_it_starts_anything(machine: Path):
     code, calls, errors = slurm(machine)
     assert code == 2 and not calls and "name the run directory" in errors
@@ -131,6 +153,14 @@ def test_a_job_that_is_started_again_goes_on(machine: Path):
     (run_dir / "checkpoints" / "000010").mkdir(parents=True)
     _, ((_, third),), _ = run(machine, "train_or_resume.sh", str(run_dir), "--set", "seed=1")
     assert third["arguments"] == ["resume", str(run_dir)]
+
+    # With the runners of the allocation that it has now, or of the user, whose count comes last.
+    counts = ["--set", "env_runners.count=22", "--set", "seed=1", "--set=env_runners.count=6"]
+    _, ((_, fourth),), _ = run(machine, "train_or_resume.sh", str(run_dir), *counts)
+    assert fourth["arguments"] == ["resume", str(run_dir), "--set", "env_runners.count=6"]
+    _, (_, (_, fifth)), _ = slurm(machine, str(run_dir))
+    assert fifth["arguments"] == ["resume", str(run_dir), "--set", "env_runners.count=22"]
+    assert "env_runners.count" in RESUMABLE
 
     (run_dir / "heldout.parquet").write_text("")
     code, calls, _ = run(machine, "train_or_resume.sh", str(run_dir))

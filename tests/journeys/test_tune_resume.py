@@ -1,6 +1,6 @@
-"""What a user of sweeps goes through: launch, lose the driver, resume; and a population that is interrupted.
+"""What a user of sweeps goes through: launch, lose the driver, resume; and a population that is interrupted twice.
 
-All of it takes three sessions of Ray.
+All of it takes four sessions of Ray.
 """
 
 from __future__ import annotations
@@ -8,34 +8,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from rllib_psparsity.cli import main
 from rllib_psparsity.config.load import from_json
 from rllib_psparsity.training.checkpoint import newest_checkpoint
-from tests.environment.tiny import RECIPES
-from tests.journeys.session import Session, iterations
+from tests.journeys.session import iterations
+from tests.journeys.sweeps import SETTINGS, results_of, rows_of, times, tune
 
-SETTINGS = {
-    "problems.families": [{"family": "anisotropic_diffusion_fd", "size": [10, 14]}],
-    "problems.heldout_problems": 2,
-    "policy.recipes": list(RECIPES),
-    "environment.max_coarse": 20,
-    "policy.width": 8,
-    "policy.layers": 1,
-    "training.episodes_per_iteration": 6,
-    "training.minibatch_graphs": 8,
-    "training.overlap": False,
-    "training.lr_factor": 1.0,
-    "env_runners.count": 0,
-    "checkpoint.every": 1,
-}
 SHORT, LONG = 2, 60
 SWEEP = {
     "about": "two settings, of which one takes long",
@@ -55,21 +39,6 @@ POPULATION = {
     "search": {"name": "random", "settings": 2},
     "scheduler": {"name": "population", "every": 3, "quantile": 0.5},
 }
-PATIENCE_SECONDS = 500.0
-
-
-def tune(cwd: Path, *arguments: str) -> Session:
-    # Ray would have its workers step back behind everything else that a busy machine does.
-    environment = {"RAY_worker_niceness": "0"}
-    return Session("tune", *arguments, cwd=cwd, patience=PATIENCE_SECONDS, environment=environment)
-
-
-def rows_of(run_dir: Path) -> list[dict[str, Any]]:
-    return pq.ParquetFile(run_dir / "metrics.parquet").read().to_pylist()
-
-
-def times(run_dir: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +92,7 @@ def test_every_trial_but_the_spoilt_one_has_all_its_iterations_once(resumed: tup
 
 def test_a_trial_that_fails_is_named_and_the_others_go_on(resumed: tuple[Path, str]) -> None:
     directory, log = resumed
-    table = pq.ParquetFile(directory / "results.parquet").read().to_pylist()
+    table = results_of(directory)
     status = {(row["setting"], row["seed"]): row["status"] for row in table}
     assert status == {
         ("short", 0): "finished",
@@ -173,32 +142,55 @@ def test_a_sweep_is_not_started_over_nor_resumed_as_another(
 def test_a_member_that_takes_over_weights_keeps_its_own_rate_and_an_interrupt_keeps_everything(tmp_path: Path) -> None:
     """Ray #62173: after an exploit, the restored checkpoint's learning rate came back."""
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(POPULATION))
-    trials = tmp_path / "out" / "trials"
+    out = tmp_path / "out"
 
-    def replaced() -> list[Path]:
-        """Members that have trained on after they took over another's weights."""
-        notes = [note for note in trials.glob("*/seed-0/origin.json")]
-        origins = [(note.parent, json.loads(note.read_text())["from"]["iteration"]) for note in notes]
-        return [run_dir for run_dir, taken in origins if len(iterations(run_dir)) > taken]
+    def exchanges() -> dict[Path, str]:
+        """What the members took over that have trained on since."""
+        notes = {note.parent: note.read_text() for note in (out / "trials").glob("*/seed-0/origin.json")}
+        return {
+            member: text
+            for member, text in notes.items()
+            if len(iterations(member)) > json.loads(text)["from"]["iteration"]
+        }
 
-    with tune(tmp_path, "tiny.yaml", "--run-dir", "out") as session:
-        session.wait_until(lambda: bool(replaced()))
-        os.killpg(session.process.pid, signal.SIGINT)  # the terminal's Ctrl-C reaches all of the group
-        assert session.wait() == 130, session.log.read_text()
-    log = session.log.read_text()
+    def interrupt(number: signal.Signals, enough: Callable[[], bool], *more: str) -> str:
+        """Let the sweep go on until there is enough, and interrupt it; the log of it."""
+        with tune(tmp_path, "tiny.yaml", "--run-dir", "out", *more) as session:
+            session.wait_until(enough)
+            if number == signal.SIGINT:
+                os.killpg(session.process.pid, number)  # the terminal's Ctrl-C reaches all of the group
+            else:
+                session.process.send_signal(number)
+            assert session.wait() == 128 + number, session.log.read_text()
+        assert len(results_of(out)) == 2
+        for member in exchanges():
+            assert_whole(member)
+        return session.log.read_text()
+
+    log = interrupt(signal.SIGINT, lambda: bool(exchanges()))
     assert "interrupted; go on with: psparsity tune tiny.yaml --run-dir out --resume" in log
-    assert pq.ParquetFile(tmp_path / "out" / "results.parquet").metadata.num_rows == 2
-    members = replaced()
-    assert members
-    for run_dir in members:
-        origin = json.loads((run_dir / "origin.json").read_text())
-        rows, taken = rows_of(run_dir), origin["from"]["iteration"]
-        assert [row["iteration"] for row in rows] == list(range(1, len(rows) + 1)), "a gap or a double row"
-        assert newest_checkpoint(run_dir)[1] == len(rows), "the last finished iteration is saved"
-        for row in rows[taken:]:
-            assert row["learning_rate"] == pytest.approx(origin["values"]["training.lr"])
-            assert row["entropy_coefficient"] == pytest.approx(origin["values"]["training.entropy_coefficient"])
-        own = rows[taken]["learning_rate"], rows[taken]["entropy_coefficient"]
-        others = rows[taken - 1]["learning_rate"], rows[taken - 1]["entropy_coefficient"]
-        assert own != pytest.approx(others), "nothing was changed, so nothing is tested"
-        assert 1e-4 <= own[0] <= 1e-2 and 0.01 <= own[1] <= 0.1
+    before = exchanges()
+    assert before
+    reached = {member: len(rows_of(member)) for member in (out / "trials").glob("*/seed-0")}
+
+    def went_on() -> bool:
+        """Each member has trained on, and one took over weights that it had not."""
+        further = all(len(iterations(member)) > count for member, count in reached.items())
+        return further and any(text != before.get(member) for member, text in exchanges().items())
+
+    interrupt(signal.SIGTERM, went_on, "--resume")
+
+
+def assert_whole(member: Path) -> None:
+    """Of a member that took over weights: no gap, no double row, everything saved, and its own values since then."""
+    origin = json.loads((member / "origin.json").read_text())
+    rows, taken = rows_of(member), origin["from"]["iteration"]
+    assert [row["iteration"] for row in rows] == list(range(1, len(rows) + 1)), "a gap or a double row"
+    assert newest_checkpoint(member)[1] == len(rows), "the last finished iteration is saved"
+    for row in rows[taken:]:
+        assert row["learning_rate"] == pytest.approx(origin["values"]["training.lr"])
+        assert row["entropy_coefficient"] == pytest.approx(origin["values"]["training.entropy_coefficient"])
+    own = rows[taken]["learning_rate"], rows[taken]["entropy_coefficient"]
+    others = rows[taken - 1]["learning_rate"], rows[taken - 1]["entropy_coefficient"]
+    assert own != pytest.approx(others), "nothing was changed, so nothing is tested"
+    assert 1e-4 <= own[0] <= 1e-2 and 0.01 <= own[1] <= 0.1

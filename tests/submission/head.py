@@ -32,14 +32,19 @@ class Head:
     Attributes
     ----------
     address : URL of the dashboard
+    ray_address : where drivers join it
     token_file : Path of the token that it wants
+
+    Parameters
+    ----------
+    token : what is in that file
     """
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "a-long-random-text-" * 3) -> None:
         # Not pytest's directory: Ray's sockets need a short path.
         self.directory = Path(tempfile.mkdtemp(prefix="ps-"))
         self.token_file = self.directory / "token"
-        self.token_file.write_text("a-long-random-text-" * 3)
+        self.token_file.write_text(token)
         self.token_file.chmod(0o600)
         self._known: set[int] = set()
         for attempt in range(1, STARTS + 1):
@@ -58,7 +63,7 @@ class Head:
 
     def _start(self) -> None:
         ports = free_ports(len(PORTS))
-        self.address = f"http://127.0.0.1:{ports[1]}"
+        self.ray_address, self.address = f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
         options = [f"{name}={port}" for name, port in zip(PORTS, ports, strict=True)]
         options += ["--num-cpus=2", "--object-store-memory=150000000", "--disable-usage-stats"]
         options += [f"--temp-dir={self.directory}/r"]

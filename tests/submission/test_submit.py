@@ -181,11 +181,16 @@ def test_the_page(head: Head, tmp_path: Path):
     assert "psparsity: the run needs 1 GPUs, but the cluster has 0; lower env_runners.count" in done.stdout
     assert not (tmp_path / "shared" / "runs" / "gpu").exists()
 
-    # Those for a Ray of one's own are in tests/journeys/test_storage.py.
-    assert user.commands == [
-        "psparsity train --config my_study.yaml --run-dir file:///shared/runs/second",
-        "psparsity resume file:///shared/runs/second --set training.iterations=90",
-    ]
+    # On a machine of the cluster itself, whose Ray they join, into storage.
+    user.environment["RAY_ADDRESS"] = head.ray_address
+    done = user.type("psparsity train --config my_study.yaml --run-dir file:///shared/runs/second")
+    assert done.returncode == 0, done.stdout + done.stderr
+    resume = "psparsity resume file:///shared/runs/second --set training.iterations=90"
+    user.commands[user.commands.index(resume)] = shorter = resume.replace("=90", "=3")
+    done = user.type(shorter)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert newest_checkpoint(tmp_path / "shared" / "runs" / "second")[1:] == (3, [])
+    assert user.commands == [], "a command of the page was not run"
 
 
 def test_what_is_uploaded_is_what_runs(head: Head, tmp_path: Path):

@@ -48,7 +48,7 @@ def test_a_suggestion_is_trained_for_every_seed_and_judged_by_their_mean_even_af
     for seed in (0, 1):
         restored.suggest(f"last {seed}")
         restored.on_trial_complete(f"last {seed}", error=True)
-    assert restored.searcher.told == [("0", {"figure": 5.0}, False), ("1", {"figure": 3.0}, False), ("2", None, True)]
+    assert restored._searcher.told == [("0", {"figure": 5.0}, False), ("1", {"figure": 3.0}, False), ("2", None, True)]
     assert restored.suggest("none") is None
 
 

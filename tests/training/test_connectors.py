@@ -178,6 +178,7 @@ def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch)
         barrier.wait(timeout=60)
 
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
     with ThreadPoolExecutor(2) as learners:
         parts = list(learners.map(lambda half: connected(config, half), (episodes[:2], episodes[2:])))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rllib_psparsity.errors import RunStopped
+from rllib_psparsity.errors import RunStopped, StorageLost
 from rllib_psparsity.reporting.metrics import METRICS, MetricsFile
 from rllib_psparsity.training import keeper as keeper_module
 from rllib_psparsity.training.board import Board
@@ -46,6 +46,29 @@ def run(tmp_path, monkeypatch):
     for iteration in (1, 2):
         keeper.keep(row(iteration), checkpoint=iteration == 2)
     return disk, keeper, said
+
+
+class Storage:
+    """A mirror whose next pushes fail."""
+
+    uri = "s3://bucket/runs/x?a=1&b=2"
+
+    def __init__(self) -> None:
+        self.failing = self.pushes = 0
+
+    def push(self) -> None:
+        self.pushes += 1
+        if self.failing:
+            self.failing -= 1
+            raise OSError(f"{self.uri} could not be brought up to date (it does not answer)")
+
+
+@pytest.fixture
+def stored(run, tmp_path):
+    """(storage, disk, keeper, what it has said) of the run above, kept in a storage from now on."""
+    disk, keeper, said = run
+    keeper._mirror = storage = Storage()
+    return storage, disk, keeper, said
 
 
 def saved(run_dir: Path) -> tuple[int, list[str]]:
@@ -93,6 +116,46 @@ def test_the_last_one_is_tried_again_at_once(run, tmp_path):
     keeper.keep(row(4), checkpoint=False)
     disk.failing = 3
     with pytest.raises(RunStopped, match="after 3 attempts in a row"):
+        keeper.finish()
+
+
+def test_a_storage_that_fails_is_tried_after_every_iteration_and_in_the_end_stops_the_run(stored, tmp_path):
+    storage, disk, keeper, said = stored
+    failure = f"{storage.uri} could not be brought up to date (it does not answer)"
+    storage.failing = 2
+    for iteration in (3, 4, 5, 6):
+        keeper.keep(row(iteration), checkpoint=iteration == 3)
+    assert storage.pushes == 3, "two that fail, and one that brings what they did not"
+    intact = f"what it had is intact, everything is in {tmp_path}"
+    assert said == [f"{failure}; {intact}, and it is tried again after the next iteration"] * 2
+    # Failures of either kind are counted together, as long as something is missing.
+    storage.failing, disk.failing = 99, 1
+    keeper.keep(row(7), checkpoint=True)
+    keeper.keep(row(8), checkpoint=False)
+    with pytest.raises(StorageLost) as lost:
+        keeper.keep(row(9), checkpoint=False)
+    assert str(lost.value) == (
+        f"{failure}, after 3 attempts in a row; what it had is intact, and the whole run is in {tmp_path} alone: copy "
+        f"it there once the storage answers, or go on here with: psparsity resume {tmp_path}"
+    )
+    assert saved(tmp_path)[0] == 8 and len(MetricsFile(tmp_path / "metrics.parquet").rows) == 9
+
+
+def test_the_end_of_a_run_does_not_wait_for_its_storage(stored, tmp_path):
+    storage, _, keeper, said = stored
+    storage.failing = 99
+    keeper.keep(row(3), checkpoint=True)
+    keeper.keep(row(4), checkpoint=False)
+    keeper.finish()
+    assert saved(tmp_path)[0] == 4 and storage.pushes == 3
+    assert said[-1].endswith("and it is tried again when the run has ended")
+
+
+def test_a_full_disk_beside_a_storage_names_the_storage(stored, tmp_path):
+    _, disk, keeper, _ = stored
+    keeper.keep(row(3), checkpoint=False)
+    disk.failing = 99
+    with pytest.raises(RunStopped, match=r"writable, then go on with: psparsity resume 's3://bucket/runs/x\?a=1&b=2'$"):
         keeper.finish()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,15 +23,24 @@ from tests.training.runners import local_runner, same_episode
 
 
 def deadly(victims: dict[int, str]):
-    """A `sample_chunk` in which a runner dies when it is given one of the chunks for the first time.
+    """A `sample_chunk` in which a runner dies in the midst of a chunk: in its second step of an environment.
 
     `victims` maps a chunk to a file that remembers its death.
     """
 
     def run(runner, number, indices, difficulty):
         if number in victims and not os.path.exists(victims[number]):
-            open(victims[number], "w").close()
-            os.kill(os.getpid(), 9)
+            taken = []
+
+            def watched(step, action):
+                if taken:
+                    open(victims[number], "w").close()
+                    os.kill(os.getpid(), 9)
+                taken.append(action)
+                return step(action)
+
+            for env in runner.env.take(len(indices)):
+                env.step = partial(watched, env.step)
         return sample_chunk(runner, number, indices, difficulty)
 
     return run

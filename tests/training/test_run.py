@@ -10,15 +10,19 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from rllib_psparsity import cli
-from rllib_psparsity.errors import InputError, RunStopped
+from rllib_psparsity.errors import InputError, RunStopped, StorageLost
 from rllib_psparsity.reporting.metrics import MetricsFile
 from rllib_psparsity.training import algorithm as algorithm_module
-from rllib_psparsity.training import learner, run
+from rllib_psparsity.training import learner, remote_run, run
+from rllib_psparsity.training import mirror as mirror_module
 from rllib_psparsity.training.algorithm import SparsifyPPO
 from rllib_psparsity.training.checkpoint import newest_checkpoint
+from rllib_psparsity.training.mirror import Mirror
 from tests.environment.tiny import tiny_config
+from tests.training.test_mirror import storage, whole_checkpoints
 
 TIMES = ("seconds", "episodes_per_second", "seconds_sampling", "seconds_learning")
 SETTINGS = (
@@ -220,6 +224,54 @@ def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before(loop, tmp_pa
     assert newest_checkpoint(run_dir)[1:] == (2, []) and len(rows(run_dir)) == 5
     assert "the checkpoint of iteration 4 could not be written" in capsys.readouterr().out
     assert run.resume(run_dir) == 0 and len(rows(run_dir)) == 5 and newest_checkpoint(run_dir)[1] == 5
+
+
+def test_a_storage_that_stops_answering_stops_the_run_and_leaves_it_here(loop, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mirror_module, "PAUSE_SECONDS", 0.0)
+    handler = storage(tmp_path / "bucket")
+    mirror = Mirror("mock://bucket/x", fs.PyFileSystem(handler), "x")
+    monkeypatch.setattr(remote_run, "Mirror", lambda uri: mirror)
+    train = SparsifyPPO.train
+
+    def cut_off(self):
+        if self.updates == 2:
+            handler.left = 0
+        return train(self)
+
+    monkeypatch.setattr(SparsifyPPO, "train", cut_off)
+    config = tiny_config("training.iterations=9", "checkpoint.every=2", "faults.write_attempts=2")
+    with pytest.raises(StorageLost) as lost:
+        remote_run.train(config, "mock://bucket/x")
+    sentence = str(lost.value)
+    assert sentence.startswith("mock://bucket/x could not be brought up to date (") and "after 2 attempts" in sentence
+    assert sentence.endswith(f"or go on here with: psparsity resume {mirror.directory}")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"everything is in {mirror.directory}, and it is tried again after the next iteration" in said
+    # The fourth iteration saved a checkpoint, and the fifth, which was trained nevertheless, tried once more.
+    assert whole_checkpoints(tmp_path / "bucket") == [2] and whole_checkpoints(mirror.directory)[-1] == 4
+    assert len(rows(mirror.directory)) == 5
+    monkeypatch.setattr(SparsifyPPO, "train", train)
+    assert run.resume(mirror.directory, ["training.iterations=6"]) == 0
+    mirror.discard()
+
+
+def test_a_storage_that_fails_at_the_end_costs_the_exit_code_alone(loop, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mirror_module, "PAUSE_SECONDS", 0.0)
+    handler = storage(tmp_path / "bucket")
+    mirror = Mirror("mock://bucket/x", fs.PyFileSystem(handler), "x")
+    monkeypatch.setattr(remote_run, "Mirror", lambda uri: mirror)
+
+    def trained(config, run_dir, its_mirror):
+        (run_dir / "results").write_text("done")
+        handler.left = 0
+        return 0
+
+    monkeypatch.setattr(run, "train", trained)
+    assert remote_run.train(tiny_config(), "mock://bucket/x") == 1
+    said = capsys.readouterr().out
+    assert f"the run is in {mirror.directory} alone; copy it, or go on with psparsity resume {mirror.directory}" in said
+    assert (mirror.directory / "results").exists()
+    mirror.discard()
 
 
 def test_a_known_reason_is_one_sentence_and_exit_code_1(tmp_path, monkeypatch, capsys):
