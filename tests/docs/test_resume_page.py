@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rllib_psparsity.config.load import from_json
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.training.checkpoint import checkpoints_in, newest_checkpoint
 from rllib_psparsity.training.run import RESUMABLE
 from tests.environment.tiny import RECIPES
@@ -130,17 +131,25 @@ def test_a_run(tmp_path: Path):
     assert newest_checkpoint(run_dir)[1:] == (last, []) and (run_dir / "policy").is_dir()
 
 
+def whole_checkpoint(kept: Path) -> int:
+    """The iteration of the newest checkpoint in storage that is whole, 0 while one is on its way there."""
+    try:
+        return newest_checkpoint(kept)[1] if checkpoints_in(kept / "checkpoints") else 0
+    except (InputError, FileNotFoundError):
+        return 0
+
+
 def test_a_run_in_storage(tmp_path: Path):
     user, kept = User(tmp_path), tmp_path / "bucket" / "runs" / "second"
     user.environment["TMPDIR"] = str(tmp_path)
     train, resume = STORED
     with user.type(train) as session:
-        session.wait_until(lambda: bool(checkpoints_in(kept / "checkpoints")) and newest_checkpoint(kept)[1] >= 2)
+        session.wait_until(lambda: whole_checkpoint(kept) >= 2)
         session.kill()
     (left_behind,) = tmp_path.glob("psparsity-second-*")
     saved = newest_checkpoint(kept)[1]
     with user.type(resume) as session:
-        session.wait_until(lambda: newest_checkpoint(kept)[1] > saved)
+        session.wait_until(lambda: whole_checkpoint(kept) > saved)
         os.killpg(session.process.pid, signal.SIGINT)
         said = user.wait_for_end(session, 130)
     last = iterations(kept)[-1]
