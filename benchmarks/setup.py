@@ -58,7 +58,7 @@ PHASES = {
     "relaxed candidates": ("rllib_psparsity.amg.hierarchy:Level.candidates",),
     # All that is left of the loop over levels once the other phases are taken out.
     "inference": ("rllib_psparsity.amg.hierarchy:build_hierarchy",),
-    "guard": ("rllib_psparsity.deploy.multilevel:choose",),
+    "guard": ("rllib_psparsity.deploy.multilevel:examine", "rllib_psparsity.deploy.multilevel:choose"),
     "coarsening and prolongator": ("rllib_psparsity.amg.hierarchy:HierarchyBuilder.coarsen",),
     "Galerkin product": ("rllib_psparsity.amg.products:galerkin_product",),
     "PyAMG object": ("rllib_psparsity.deploy.multilevel:LearnedSolver._use",),
