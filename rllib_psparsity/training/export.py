@@ -62,6 +62,6 @@ def load_network(checkpoint: Path, config: Config) -> SparsifierPolicy:
     prefix = "network."
     network = SparsifierPolicy(config.policy)
     network.load_state_dict(
-        {name.removeprefix(prefix): torch.as_tensor(value) for name, value in state.items() if name.startswith(prefix)}
+        {name.removeprefix(prefix): torch.tensor(value) for name, value in state.items() if name.startswith(prefix)}
     )
     return network.eval()
