@@ -37,11 +37,13 @@ def solve_block(
     precondition: Callable[[np.ndarray], np.ndarray],
     tolerance: float,
     max_iterations: int,
+    enough: Callable[[int, np.ndarray], bool] | None = None,
 ) -> BlockSolve:
     """Solve A x = b (n, K) from zero, as K independent solves (Hestenes and Stiefel 1952).
 
     A system whose residual is below ``tolerance`` times its right-hand side stands still; the others go on, until none
-    is left, `max_iterations` are done, or one of them is not finite any more.
+    is left, `max_iterations` are done, `enough` says so of the iterations done and `BlockSolve.relative`, or one of
+    them is not finite any more.
     """
     r = b.copy()
     p = np.zeros_like(b)
@@ -51,14 +53,14 @@ def solve_block(
     initial = np.linalg.norm(b, axis=0)
     relative = np.ones(b.shape[1])
     energy = []
-    for _ in range(max_iterations):
+    for iteration in range(1, max_iterations + 1):
         _turn(r, precondition(r), running, rz, p)
         squares, gained = _step(p, multiply(A, p), running, rz, r)
         relative = np.sqrt(squares) / initial
         energy.append(gained)
         iterations += running
         running &= relative > tolerance
-        if not running.any() or not np.isfinite(relative).all():
+        if not running.any() or not np.isfinite(relative).all() or (enough is not None and enough(iteration, relative)):
             break
     return BlockSolve(r, iterations, relative, np.array(energy).reshape(-1, b.shape[1]))
 

@@ -20,12 +20,16 @@ from rllib_psparsity.errors import InputError, SetupFailure
 
 STEPS = 2
 """Steps of preconditioned conjugate gradients that the test makes."""
-STEPS_TO_COMPARE = 4
-"""The same where it has to tell good hierarchies from each other, not only poor ones from good ones."""
+STEPS_IN_DOUBT = 4
+"""The same where two leave doubt, or hierarchies are told from each other. Of a poor one the estimate grows with them,
+of a good one it hardly does, or falls."""
 VECTORS = 4
 """Right-hand sides at once: what the block V-cycle takes for little more than the price of one."""
 WORK_LIMIT = 10.0
 """Work per digit above which a hierarchy is not kept without a comparison."""
+CLEARLY = 1.5
+"""By how many times less work a classical hierarchy has to promise to take the learned one's place: so much the
+estimates err."""
 MOST_DIGITS = 15.0
 LEARNED = "learned"
 RELAXATION = "gauss-seidel"
@@ -63,31 +67,41 @@ def direct_solver(hierarchy: Hierarchy) -> DirectSolver:
     return DirectSolver(hierarchy.levels[-1].A, as_given=len(hierarchy.levels) == 1)
 
 
-def estimated_work(hierarchy: Hierarchy, direct: DirectSolver, steps: int = STEPS, *, singular: bool = False) -> float:
+def estimated_work(
+    hierarchy: Hierarchy, direct: DirectSolver, steps: int = STEPS, limit: float = math.inf, *, singular: bool = False
+) -> float:
     """Work per digit of a few steps of conjugate gradients, in products with the finest matrix.
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
-    the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. Where the residuals have grown,
-    as they may at first on matrices of fourth order, digits are those of the error's energy norm between the first step
-    and the last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent:
-    D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. While that is above `limit`,
+    another step is made, up to `STEPS_IN_DOUBT`. Where the residuals have grown, as they may at first on matrices of
+    fourth order, digits are those of the error's energy norm between the first step and the last, as
+    `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D the
+    diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
+    cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
     b = np.random.default_rng(0).random((finest.shape[0], VECTORS)) - 0.5
     if singular:
         b = finest @ (b / finest.diagonal()[:, None])
+
+    def work(taken: float, digits: float) -> float:
+        return (cost + 1.0) * taken / digits if 0.0 < digits < math.inf else math.inf
+
+    def enough(taken: int, relative: np.ndarray) -> bool:
+        return taken >= steps and work(taken, _digits(relative)) <= limit
+
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
-        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, steps)
-        digits = float(np.mean(-np.log10(np.maximum(solve.relative, 10.0**-MOST_DIGITS))))
-        taken = float(solve.iterations.mean())
+        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, max(steps, STEPS_IN_DOUBT), enough)
+        digits, taken = _digits(solve.relative), float(solve.iterations.mean())
         if digits <= 0.0:
-            digits = float(np.mean(np.log10(solve.energy.sum(axis=0) / solve.energy[-1]))) / 2
-            taken -= 1.0
-    if not 0.0 < digits < math.inf:
-        return math.inf
-    cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
-    return (cost + 1.0) * taken / digits
+            digits, taken = float(np.mean(np.log10(solve.energy.sum(axis=0) / solve.energy[-1]))) / 2, taken - 1.0
+    return work(taken, digits)
+
+
+def _digits(relative: np.ndarray) -> float:
+    return float(np.mean(-np.log10(np.maximum(relative, 10.0**-MOST_DIGITS))))
 
 
 def untested(name: str, hierarchy: Hierarchy) -> Candidate:
@@ -97,7 +111,10 @@ def untested(name: str, hierarchy: Hierarchy) -> Candidate:
 
 
 def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: float = WORK_LIMIT) -> Candidate:
-    """The test: can the hierarchy be used at all, and does it solve well enough?"""
+    """The test: can the hierarchy be used at all, and does it solve well enough?
+
+    Where `steps` say no, up to `STEPS_IN_DOUBT` decide.
+    """
     coarsest = hierarchy.levels[-1].A.shape[0]
     if hierarchy.failed and coarsest > DENSE_LIMIT:
         return Candidate(name, hierarchy, None, math.inf, f"its set-up failed: {hierarchy.failure}")
@@ -106,21 +123,19 @@ def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: flo
     except SetupFailure as error:
         return Candidate(name, hierarchy, None, math.inf, str(error))
     candidate = Candidate(name, hierarchy, direct, math.nan, "", least_coarse_quotient(hierarchy, direct))
-    work = estimated_work(hierarchy, direct, steps, singular=candidate.singular)
+    work = estimated_work(hierarchy, direct, steps, work_limit, singular=candidate.singular)
     objection = (
         "" if work <= work_limit else f"it would take {work:.1f} work units a digit, the limit is {work_limit:g}"
     )
     return replace(candidate, work_per_digit=work, objection=objection)
 
 
-def choose(
-    A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: Limits, steps: int = STEPS
-) -> Candidate:
-    """The candidate that is taken for (A, B): `learned`, if its test of so many steps has no objection.
+def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: Limits) -> Candidate:
+    """The candidate that is taken for (A, B): `learned`, if its test has no objection.
 
-    Otherwise the first classical hierarchy that passes is taken; if none does, the one of least work, the learned one
-    included. Relaxation alone is the last resort, for a matrix of which no hierarchy gains a digit: a few steps cannot
-    tell that it lacks a coarse correction.
+    Otherwise the first classical hierarchy that passes and is `CLEARLY` better is taken; if none does, the one of least
+    work among those that are clearly better and the learned one. Relaxation alone is the last resort, for a matrix of
+    which no hierarchy gains a digit: a few steps cannot tell that it lacks a coarse correction.
 
     Raises `InputError` if the failing test led to a proof that A is not positive semidefinite.
     """
@@ -128,18 +143,18 @@ def choose(
         return learned
     refuse_negative(least_quotient(A))
     best = learned
-    for candidate in _classical_candidates(A, B, limits, steps):
-        if candidate.work_per_digit < best.work_per_digit:
+    for candidate in _classical_candidates(A, B, limits):
+        if candidate.work_per_digit < min(best.work_per_digit, learned.work_per_digit / CLEARLY):
             best = candidate
-        if not candidate.objection:
-            break
-    return best if best.work_per_digit < math.inf else examine(RELAXATION, relaxation_hierarchy(A, B), steps)
+            if not candidate.objection:
+                break
+    return best if best.work_per_digit < math.inf else examine(RELAXATION, relaxation_hierarchy(A, B), STEPS_IN_DOUBT)
 
 
-def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits, steps: int) -> Iterator[Candidate]:
+def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits) -> Iterator[Candidate]:
     for name in RECIPES:
         if A.format == "csr" or not name.startswith("classical"):
-            yield examine(name, classical_hierarchy(A, B, name, limits), steps)
+            yield examine(name, classical_hierarchy(A, B, name, limits), STEPS_IN_DOUBT)
 
 
 def refuse_negative(quotient: float | None) -> None:

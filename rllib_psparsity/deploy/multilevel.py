@@ -19,7 +19,7 @@ from rllib_psparsity.deploy.decide import ranked_decides
 from rllib_psparsity.deploy.guard import (
     LEARNED,
     STEPS,
-    STEPS_TO_COMPARE,
+    STEPS_IN_DOUBT,
     WORK_LIMIT,
     Candidate,
     choose,
@@ -69,7 +69,7 @@ class LearnedSolver(MultilevelSolver):
         system = prepare(A, B)
         usable = [recipe for recipe in policy.menu if system.A.format == "csr" or not recipe.scalar_only]
         self._policy, self._guard, self._tries = policy, guard, min(tries, len(usable))
-        self._steps = STEPS if self._tries == 1 else STEPS_TO_COMPARE
+        self._steps = STEPS if self._tries == 1 else STEPS_IN_DOUBT
         checked = perf_counter() - start
         setup = self._full_setup(system)
         self._work_at_first = setup.work
@@ -119,7 +119,7 @@ class LearnedSolver(MultilevelSolver):
         chosen = learned
         if self._guard:
             start = perf_counter()
-            chosen = choose(system.scaled_A, system.scaled_B, learned, self._policy.limits, self._steps)
+            chosen = choose(system.scaled_A, system.scaled_B, learned, self._policy.limits)
             seconds["guard"] += perf_counter() - start
         if chosen.direct is None:
             raise SetupFailure(chosen.objection)

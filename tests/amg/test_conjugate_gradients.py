@@ -54,6 +54,20 @@ def test_stops_at_the_most_iterations():
     assert (solve.iterations == 3).all() and (solve.relative > 1e-12).all()
 
 
+def test_stops_when_it_is_enough():
+    A = problem("five_point").A
+    b = np.random.default_rng(0).standard_normal((A.shape[0], 4))
+    seen = []
+
+    def enough(iteration: int, relative: np.ndarray) -> bool:
+        seen.append((iteration, relative.max()))
+        return iteration == 2
+
+    solve = solve_block(A, b, lambda r: r, 1e-12, 50, enough)
+    assert (solve.iterations == 2).all()
+    assert seen == [(k, solve_block(A, b, lambda r: r, 1e-12, k).relative.max()) for k in (1, 2)]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_stops_when_a_system_is_not_finite(value):
     calls = []

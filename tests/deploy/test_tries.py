@@ -13,7 +13,7 @@ from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.amg.hierarchy import Level, build_hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.deploy.decide import policy_decide, ranked_decides
-from rllib_psparsity.deploy.guard import STEPS_TO_COMPARE, direct_solver, estimated_work
+from rllib_psparsity.deploy.guard import STEPS_IN_DOUBT, direct_solver, estimated_work
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.choice import mode
 from rllib_psparsity.problems.validation import check_matrix
@@ -60,7 +60,7 @@ def test_the_finest_level_is_inferred_once_and_another_matrix_anew(monkeypatch):
 @pytest.mark.parametrize("A", [poisson((30, 30), format="csr"), ANISOTROPIC], ids=["poisson", "anisotropic"])
 def test_the_hierarchy_of_least_estimated_work_is_kept(A, guard):
     hierarchies = [_alone(A, rank) for rank in range(4)]
-    works = [estimated_work(one, direct_solver(one), STEPS_TO_COMPARE) for one in hierarchies]
+    works = [estimated_work(one, direct_solver(one), STEPS_IN_DOUBT) for one in hierarchies]
     ml = learned_solver(A, policy=POLICY, tries=4, guard=guard)
     assert ml.setup_info.work_per_digit == min(works) < max(works)
     best = hierarchies[int(np.argmin(works))]
