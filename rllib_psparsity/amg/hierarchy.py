@@ -38,7 +38,7 @@ PHASES = ("features", "inference", "coarsening", "products")
 relaxation of the candidates), and transposes and Galerkin products."""
 
 CANDIDATE_SWEEPS = 4
-"""Symmetric Gauss-Seidel sweeps on the finest candidates, PyAMG's default."""
+"""Symmetric Gauss-Seidel sweeps on the candidates of a level, PyAMG's default."""
 
 
 @dataclass(slots=True)
@@ -52,6 +52,7 @@ class Level:
     ----------
     A : (n, n) csr_array or bsr_array; B : (n, K_b) near-nullspace candidates
     number : 0 for the finest level
+    relaxed_levels : on so many levels, from the finest on, B is relaxed
     decision, recipe, P, aggregates : None on the coarsest level; see `Prolongation`
     R : P^T, in A's format; None on the coarsest level
     pattern : the strength matrix and the coarse nodes, where they are kept to build P again for other values of A
@@ -60,6 +61,7 @@ class Level:
     A: csr_array | bsr_array
     B: np.ndarray
     number: int = 0
+    relaxed_levels: int = 1
     decision: Decision | None = None
     recipe: Recipe | None = None
     P: csr_array | bsr_array | None = None
@@ -94,10 +96,11 @@ class Level:
     def candidates(self) -> np.ndarray:
         """(n, K_b): what the level's prolongator reproduces.
 
-        On the finest level B relaxed on A B = 0, as PyAMG does by default: the user's candidates know nothing of the
-        boundary. Below B itself, which is what the prolongators have carried down.
+        B relaxed on A B = 0: the user's candidates know nothing of the boundary, and on a coarse level what the
+        prolongators have carried down knows it no better than the levels above could resolve. Below the relaxed levels
+        B itself.
         """
-        if self.number > 0:
+        if self.number >= self.relaxed_levels:
             return self.B
         if self._candidates is None:
             B = np.array(self.B, dtype=float, order="C")
@@ -193,7 +196,7 @@ class HierarchyBuilder:
     hierarchy: Hierarchy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hierarchy = Hierarchy([replace(self.finest)])
+        self.hierarchy = Hierarchy([replace(self.finest, relaxed_levels=self.limits.relaxed_levels)])
         self._end_if_small()
 
     def observe(self) -> LevelGraph:
@@ -244,7 +247,7 @@ def coarse_level(fine: Level, transfer: Prolongation) -> tuple[csr_array | bsr_a
     R = transpose(transfer.P)
     A = galerkin_product(R, fine.A, transfer.P)
     clear_vanishing(A, R, fine.A.diagonal())
-    return R, Level(A, transfer.B_coarse, fine.number + 1)
+    return R, Level(A, transfer.B_coarse, fine.number + 1, fine.relaxed_levels)
 
 
 class _Unusable(SetupFailure):

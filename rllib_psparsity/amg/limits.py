@@ -1,4 +1,4 @@
-"""Where a hierarchy ends."""
+"""Where a hierarchy ends, and how far down its candidates are relaxed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Limits(BaseModel):
-    """Where a hierarchy ends; also the `environment` section of the configuration."""
+    """Where a hierarchy ends, and how far down its candidates are relaxed; also the `environment` section of the
+    configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -18,3 +19,7 @@ class Limits(BaseModel):
     """A coarsening that keeps more than this share of the nodes has stalled."""
     max_operator_complexity: float = Field(default=4.0, gt=1)
     """A hierarchy above this operator complexity has exploded."""
+    relaxed_levels: int = Field(default=1, ge=1)
+    """On so many levels, from the finest on, the near-nullspace candidates are relaxed: 1 as in PyAMG's smoothed
+    aggregation, or at least `max_levels` for all as in its root-node method. On large problems all saves up to 40 % of
+    the work."""

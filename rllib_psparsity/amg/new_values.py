@@ -15,9 +15,9 @@ from rllib_psparsity.errors import SetupFailure
 def with_new_values(hierarchy: Hierarchy, A: csr_array | bsr_array, B: np.ndarray) -> Hierarchy:
     """The hierarchy that the same strong edges and coarse nodes give for (A, B).
 
-    Neither features nor a policy are needed, nor is anything aggregated: a level takes the relaxation of its candidates
-    (the finest one only), the values of its prolongator by the same recipe, and the Galerkin product. For the matrix
-    that `hierarchy` was built from the result is `hierarchy` again, bit for bit.
+    Neither features nor a policy are needed, nor is anything aggregated: a level takes the relaxation of its
+    candidates, the values of its prolongator by the same recipe, and the Galerkin product. For the matrix that
+    `hierarchy` was built from the result is `hierarchy` again, bit for bit.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def with_new_values(hierarchy: Hierarchy, A: csr_array | bsr_array, B: np.ndarra
 
     Raises `SetupFailure` if a prolongator or product is not finite.
     """
-    renewed = Hierarchy([Level(A, B)], hierarchy.end, hierarchy.failure)
+    finest = Level(A, B, relaxed_levels=hierarchy.levels[0].relaxed_levels)
+    renewed = Hierarchy([finest], hierarchy.end, hierarchy.failure)
     for old in hierarchy.levels[:-1]:
         fine = renewed.levels[-1]
         if old.pattern is None or old.recipe is None:

@@ -12,6 +12,7 @@ def test_defaults():
         "max_levels": 10,
         "stall_ratio": 0.9,
         "max_operator_complexity": 4.0,
+        "relaxed_levels": 1,
     }
 
 
@@ -26,6 +27,7 @@ def test_defaults():
         ("max_operator_complexity", 1.0),
         ("max_operator_complexity", float("inf")),
         ("max_operator_complexity", float("nan")),
+        ("relaxed_levels", 0),
         ("max_depth", 3),
     ],
 )
