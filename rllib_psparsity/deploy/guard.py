@@ -74,10 +74,10 @@ def estimated_work(
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. While that is above `limit`,
-    another step is made, up to `STEPS_IN_DOUBT`. Where the residuals have grown, as they may at first on matrices of
-    fourth order, digits are those of the error's energy norm between the first step and the last, as
-    `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D the
-    diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    another step is made, up to `STEPS_IN_DOUBT`. If it still is, or no digit is gained, and the residuals have grown in
+    any step, as they may at first on matrices of fourth order, digits are those of the error's energy norm between the
+    first step and the last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made
+    consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
@@ -88,14 +88,17 @@ def estimated_work(
     def work(taken: float, digits: float) -> float:
         return (cost + 1.0) * taken / digits if 0.0 < digits < math.inf else math.inf
 
+    gained: list[float] = []  # digits after every step
+
     def enough(taken: int, relative: np.ndarray) -> bool:
-        return taken >= steps and work(taken, _digits(relative)) <= limit
+        gained.append(_digits(relative))
+        return taken >= steps and work(taken, gained[-1]) <= limit
 
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
         solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, max(steps, STEPS_IN_DOUBT), enough)
         digits, taken = _digits(solve.relative), float(solve.iterations.mean())
-        if digits <= 0.0:
+        if digits <= 0.0 or (min(gained, default=digits) <= 0.0 and work(taken, digits) > limit):
             digits, taken = float(np.mean(np.log10(solve.energy.sum(axis=0) / solve.energy[-1]))) / 2, taken - 1.0
     return work(taken, digits)
 

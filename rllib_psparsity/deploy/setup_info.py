@@ -83,7 +83,7 @@ class SetupInfo:
         elif self.guard_stepped_in:
             lines.append(f"guard: stepped in, since {self.guard_reason}")
         elif self.guard_reason:
-            lines.append(f"guard: objected, since {self.guard_reason}, but no classical hierarchy does better")
+            lines.append(f"guard: objected, since {self.guard_reason}, but no classical hierarchy is clearly better")
         else:
             lines.append("guard: passed")
         if not math.isnan(self.work_per_digit):
