@@ -30,6 +30,9 @@ WORK_LIMIT = 10.0
 CLEARLY = 1.5
 """By how many times less work a classical hierarchy has to promise to take the learned one's place: so much the
 estimates err."""
+HOPELESS = 25.0
+"""Work per digit up to which the first classical hierarchy speaks for all: where it is not clearly better, the matrix
+is hard. Two more set-ups and their tests cost some 90 products, more than a third of a solve to eight digits."""
 MOST_DIGITS = 15.0
 LEARNED = "learned"
 RELAXATION = "gauss-seidel"
@@ -137,8 +140,9 @@ def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: 
     """The candidate that is taken for (A, B): `learned`, if its test has no objection.
 
     Otherwise the first classical hierarchy that passes and is `CLEARLY` better is taken; if none does, the one of least
-    work among those that are clearly better and the learned one. Relaxation alone is the last resort, for a matrix of
-    which no hierarchy gains a digit: a few steps cannot tell that it lacks a coarse correction.
+    work among those that are clearly better and the learned one. If the learned one is not `HOPELESS`, none is built
+    after one that is not clearly better. Relaxation alone is the last resort, for a matrix of which no hierarchy gains
+    a digit: a few steps cannot tell that it lacks a coarse correction.
 
     Raises `InputError` if the failing test led to a proof that A is not positive semidefinite.
     """
@@ -151,6 +155,8 @@ def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: 
             best = candidate
             if not candidate.objection:
                 break
+        elif learned.work_per_digit <= HOPELESS:
+            break
     return best if best.work_per_digit < math.inf else examine(RELAXATION, relaxation_hierarchy(A, B), STEPS_IN_DOUBT)
 
 

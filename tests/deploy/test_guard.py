@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relax
 from rllib_psparsity.deploy.definiteness import least_quotient
 from rllib_psparsity.deploy.guard import (
     CLEARLY,
+    HOPELESS,
     LEARNED,
     RELAXATION,
     STEPS,
@@ -94,6 +97,23 @@ def test_where_none_passes_only_a_clearly_better_one_is_taken(monkeypatch):
     for rival in rivals.values():
         chosen = choose(A, B, rival, Limits())
         assert rival.objection and (chosen is rival) == (rival.work_per_digit <= CLEARLY * least)
+
+
+@pytest.mark.parametrize(("work", "built"), [(HOPELESS, 1), (HOPELESS + 1.0, len(RECIPES))])
+def test_of_a_hard_matrix_one_classical_hierarchy_is_built(monkeypatch, work, built):
+    """Where the first is not clearly better it is the matrix that is hard; to a hopeless one all are compared."""
+    A, B = check_matrix(ANISOTROPIC)
+    one = examine(LEARNED, classical_hierarchy(A, B, RECIPES[0], Limits()))
+    tested = []
+
+    def hard(name, *_):
+        tested.append(name)
+        return replace(one, name=name, work_per_digit=20.0, objection="much work")
+
+    monkeypatch.setattr("rllib_psparsity.deploy.guard.classical_hierarchy", lambda *_: one.hierarchy)
+    monkeypatch.setattr("rllib_psparsity.deploy.guard.examine", hard)
+    learned = replace(one, work_per_digit=work, objection="much work")
+    assert choose(A, B, learned, Limits()) is learned and tested == list(RECIPES[:built])
 
 
 def test_a_set_up_that_fails_falls_back_and_says_why():
