@@ -112,6 +112,10 @@ class TemperatureConfig(Section):
 class PolicyConfig(Section):
     """The network and what it decides."""
 
+    network: Literal["graph", "pooled"] = "graph"
+    """What decides: a graph network, or no more than what is known of a level as a whole (moments of its features), by
+    which the recipe is chosen, and edges by the recipe's measure at a learned threshold: at deployment a fraction of
+    the cost. Values have a graph network either way."""
     backbone: Annotated[str, _known("backbones", BACKBONE_NAMES)] = "sparse"
     """Graph encoder (see `psparsity info`); `sparse` is the project's own, made of sparse products."""
     width: int = Field(default=16, ge=2)
@@ -139,6 +143,16 @@ class PolicyConfig(Section):
     @model_validator(mode="after")
     def _menu_is_valid(self) -> PolicyConfig:
         parse_menu(self.recipes)
+        return self
+
+    @model_validator(mode="after")
+    def _pooled_has_what_it_needs(self) -> PolicyConfig:
+        for name in ("prior", "separate_value_trunk") if self.network == "pooled" else ():
+            if not getattr(self, name):
+                raise ValueError(
+                    f"network is pooled, but {name} is false: a pooled network decides edges by the prior and has no "
+                    f"encoder that values could share; set policy.{name}=true or policy.network=graph"
+                )
         return self
 
 

@@ -111,10 +111,10 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
         return TorchInference.expected_tensors(config)
     node_dim, edge_dim, width, recipes = len(NODE_FEATURES), len(EDGE_FEATURES), config.width, len(config.recipes)
     hidden = _hidden(width)
+    pooled = config.network == "pooled"
+    of_nodes = 2 * (node_dim if pooled else width)
     linear = {
-        "edge_head.from_features": (hidden, edge_dim),
-        "edge_head.out": (recipes, hidden),
-        "recipe_head.0": (2 * width, 2 * width + 2 * edge_dim + recipes),
+        "recipe_head.0": (2 * width, of_nodes + 2 * edge_dim + recipes),
         "recipe_head.2": (recipes, 2 * width),
         "value_head.0": (width, width),
         "value_head.2": (1 + recipes, width),
@@ -123,11 +123,13 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
         "temperature": (),
         "prior.raw_steepness": (recipes,),
         "prior.offset": (recipes,),
-        "edge_head.from_sum.weight": (hidden, width),
-        "edge_head.contrast.weight": (hidden, width),
-        "edge_head.from_contrast.weight": (hidden, hidden),
     }
-    for encoder in ("encoder", "value_encoder") if config.separate_value_trunk else ("encoder",):
+    if not pooled:
+        linear |= {"edge_head.from_features": (hidden, edge_dim), "edge_head.out": (recipes, hidden)}
+        shapes |= {f"edge_head.{name}.weight": (hidden, width) for name in ("from_sum", "contrast")}
+        shapes |= {"edge_head.from_contrast.weight": (hidden, hidden)}
+    has_encoder = {"encoder": not pooled, "value_encoder": config.separate_value_trunk}
+    for encoder in (name for name, there in has_encoder.items() if there):
         linear[f"{encoder}.input"] = (width, node_dim + edge_dim)
         linear |= {f"{encoder}.mixers.{k}": (width, 4 * width) for k in range(config.layers)}
         shapes |= {f"{encoder}.norm.weight": (width,), f"{encoder}.norm.bias": (width,)}
@@ -178,6 +180,11 @@ class _Prior:
         return np.clip(self.steepness[recipe] * margin, -PRIOR_BOUND, PRIOR_BOUND)
 
     def strong_share(self, edge_features: np.ndarray) -> np.ndarray:
+        """(R,) share of the edges that are likelier strong than not; 0 without edges."""
+        found = row_kernels.count_above(edge_features, self.columns, self.threshold)
+        return (found / max(len(edge_features), 1)).astype(np.float32)
+
+    def strong_chance(self, edge_features: np.ndarray) -> np.ndarray:
         """(R,) mean chance of an edge to be strong; 0 without edges."""
         total = np.zeros(len(self.columns))
         for start in range(0, len(edge_features), EDGES_AT_ONCE):
@@ -216,10 +223,11 @@ class SparseInference(Inference):
         self._weights = dict(weights)
         self._prior = _Prior(config).learned(weights["prior.raw_steepness"], weights["prior.offset"])
         self._temperature = np.float32(weights["temperature"])
-        ends = [weights["edge_head.from_sum.weight"], weights["edge_head.contrast.weight"]]
-        self._to_ends = np.ascontiguousarray(np.concatenate(ends).T)
-        self._from_features = self._linear("edge_head.from_features")
-        self._from_contrast = np.ascontiguousarray(weights["edge_head.from_contrast.weight"].T)
+        if config.network == "graph":
+            ends = [weights["edge_head.from_sum.weight"], weights["edge_head.contrast.weight"]]
+            self._to_ends = np.ascontiguousarray(np.concatenate(ends).T)
+            self._from_features = self._linear("edge_head.from_features")
+            self._from_contrast = np.ascontiguousarray(weights["edge_head.from_contrast.weight"].T)
 
     def weights(self) -> dict[str, np.ndarray]:
         return self._weights
@@ -227,18 +235,27 @@ class SparseInference(Inference):
     def logits(self, graphs: Sequence[LevelGraph]) -> NetworkLogits:
         return _SparseLogits(self, graphs)
 
-    def embed(self, graph: LevelGraph) -> tuple[np.ndarray, np.ndarray]:
-        """Recipe logits (R,), and (2N, H) what a node contributes to its edges: for their sum, for their contrast."""
+    def embed(self, graph: LevelGraph) -> tuple[np.ndarray, np.ndarray | None]:
+        """Recipe logits (R,), and (2N, H) what a node contributes to its edges: for their sum, for their contrast.
+
+        Nodes contribute nothing to the edges of a `pooled` network: None.
+        """
         edge_features = row_kernels.writable(graph.edge_features, np.float32)
-        h = self._encode(graph, "encoder")
-        gain, bias = self._weights["encoder.norm.weight"], self._weights["encoder.norm.bias"]
-        mean, largest, ends = row_kernels.output_layer(h, gain, bias, self._to_ends)
+        if self.config.network == "pooled":
+            node_features = row_kernels.writable(graph.node_features, np.float32)
+            of_nodes = row_kernels.feature_moments(node_features, (0,) * len(NODE_FEATURES))
+            ends, share = None, self._prior.strong_share(edge_features)
+        else:
+            h = self._encode(graph, "encoder")
+            gain, bias = self._weights["encoder.norm.weight"], self._weights["encoder.norm.bias"]
+            *of_nodes, ends = row_kernels.output_layer(h, gain, bias, self._to_ends)
+            ends, share = ends.reshape(2 * graph.num_nodes, -1), self._prior.strong_chance(edge_features)
         moments = row_kernels.feature_moments(edge_features, (0,) * len(EDGE_FEATURES))
-        pooled = np.concatenate([mean, largest, *moments, self._prior.strong_share(edge_features)])
+        pooled = np.concatenate([*of_nodes, *moments, share])
         weights = self._weights
         hidden = np.maximum(weights["recipe_head.0.weight"] @ pooled + weights["recipe_head.0.bias"], 0)
         logits = weights["recipe_head.2.weight"] @ hidden + weights["recipe_head.2.bias"]
-        return self._prior.allowed(logits / self._temperature, graph), ends.reshape(2 * graph.num_nodes, -1)
+        return self._prior.allowed(logits / self._temperature, graph), ends
 
     def node_values(self, graph: LevelGraph) -> np.ndarray:
         """(N, R)"""
@@ -275,8 +292,10 @@ class SparseInference(Inference):
             h, spare = spare, h
         return h
 
-    def edge_logits(self, graph: LevelGraph, ends: np.ndarray, recipe: int) -> np.ndarray:
+    def edge_logits(self, graph: LevelGraph, ends: np.ndarray | None, recipe: int) -> np.ndarray:
         """(E,) for one recipe, from what `embed` gave."""
+        if ends is None:
+            return self._prior.logits(graph.edge_features, recipe) / self._temperature
         weight, bias = self._from_features
         only = slice(recipe, recipe + 1)
         logits = np.empty((graph.num_edges, 1), dtype=np.float32)

@@ -37,6 +37,9 @@ class PolicyOutput:
 class SparsifierPolicy(nn.Module):
     """Encoder, edge head with the classical prior, recipe head and value head.
 
+    A `pooled` network (`policy.network`) decides without encoder and edge head: edges by the prior alone, at its learned
+    thresholds, and the recipe by what is known of the graph as a whole.
+
     Both kinds of logits are divided by the buffer `temperature` (0-dim float32, saved with the weights), so that
     sampling and log-probabilities share it. The last layer of each head starts at a tenth of the usual size: an
     untrained network is a small perturbation of the prior, or of even odds without one. Initial weights depend on
@@ -55,11 +58,14 @@ class SparsifierPolicy(nn.Module):
         def encoder() -> Encoder:
             return make_encoder(config.backbone, node_dim, edge_dim, width, config.layers)
 
-        self.encoder = encoder()
+        pooled = config.network == "pooled"
+        self.encoder = None if pooled else encoder()
         self.prior = ClassicalPrior(self.menu, config.prior)
-        self.edge_head = EdgeHead(edge_dim, width, recipes)
-        _shrunk(self.edge_head.out)
-        self.recipe_head = _small_mlp(2 * width + 2 * edge_dim + recipes, 2 * width, recipes)
+        self.edge_head = None if pooled else EdgeHead(edge_dim, width, recipes)
+        if self.edge_head is not None:
+            _shrunk(self.edge_head.out)
+        of_nodes = 2 * (node_dim if pooled else width)
+        self.recipe_head = _small_mlp(of_nodes + 2 * edge_dim + recipes, 2 * width, recipes)
         self.value_encoder = encoder() if config.separate_value_trunk else None
         self.value_head = _small_mlp(width, width, 1 + recipes)
         self.register_buffer("temperature", torch.tensor(config.temperature.initial, dtype=torch.float32))
@@ -67,18 +73,26 @@ class SparsifierPolicy(nn.Module):
         self.register_buffer("scalar_only", scalar_only, persistent=False)
 
     def forward(self, batch: GraphBatch, with_value: bool) -> PolicyOutput:
+        if self.encoder is None or self.edge_head is None:
+            edge_logits = self.prior(batch.edge_features)
+            of_nodes, share = _moments(batch), (edge_logits > 0).float()
+            recipe_logits = self._recipe_logits(of_nodes, share, batch)
+            values = self.values(batch) if with_value else None
+            return PolicyOutput(edge_logits / self.temperature, recipe_logits, values)
         prepared = self.encoder.prepare(batch)
         h = self.encoder(prepared)
         return PolicyOutput(
             self.edge_head(h, batch, self.prior, self.temperature),
-            self._recipe_logits(h, batch),
+            self._recipe_logits(_mean_and_largest(h, batch), self.prior(batch.edge_features).detach().sigmoid(), batch),
             self._values(h, prepared) if with_value else None,
         )
 
     def values(self, batch: GraphBatch) -> Tensor:
         """Node values (N, R) as in `forward`, alone."""
-        prepared = self.encoder.prepare(batch)
-        return self._values(self.encoder(prepared) if self.value_encoder is None else None, prepared)
+        trunk = self.encoder if self.value_encoder is None else self.value_encoder
+        assert trunk is not None  # `PolicyConfig` sees to it
+        prepared = trunk.prepare(batch)
+        return self._values(trunk(prepared) if self.value_encoder is None else None, prepared)
 
     def prior_output(self, batch: GraphBatch) -> PolicyOutput:
         """The prior alone, whether or not the policy has one: no network, nothing learned, no temperature.
@@ -90,17 +104,30 @@ class SparsifierPolicy(nn.Module):
         return PolicyOutput(edge_logits, self._allowed(recipe_logits, batch), None)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """All parameters, each once, by the part whose gradient norm is logged."""
-        value_trunk = [] if self.value_encoder is None else list(self.value_encoder.parameters())
+        """All parameters, each once, by the part whose gradient norm is logged.
+
+        The only encoder of a `pooled` network is that of its values.
+        """
+
+        def of(*modules: nn.Module | None) -> list[nn.Parameter]:
+            return [parameter for module in modules if module is not None for parameter in module.parameters()]
+
+        encoder, value_trunk = (self.encoder, self.value_encoder) if self.encoder else (self.value_encoder, None)
         return {
-            "encoder": list(self.encoder.parameters()),
-            "edge_head": [*self.prior.parameters(), *self.edge_head.parameters()],
-            "recipe_head": list(self.recipe_head.parameters()),
-            "value_head": [*value_trunk, *self.value_head.parameters()],
+            "encoder": of(encoder),
+            "edge_head": of(self.prior, self.edge_head),
+            "recipe_head": of(self.recipe_head),
+            "value_head": of(value_trunk, self.value_head),
         }
 
-    def _recipe_logits(self, h: Tensor, batch: GraphBatch) -> Tensor:
-        pooled = _pooled(h, self.prior(batch.edge_features).detach(), batch)
+    def _recipe_logits(self, of_nodes: Tensor, strong: Tensor, batch: GraphBatch) -> Tensor:
+        """From (G, *) of the nodes and (E, R) of the edges, the chance of each to be strong by each recipe's prior.
+
+        The mean of the latter foretells how fast a recipe coarsens. Besides them, the moments of the edge features.
+        """
+        per_edge = strong.split(batch.num_edges.tolist())
+        share = torch.stack([part.sum(0) for part in per_edge]) / batch.num_edges.clamp_min(1)[:, None]
+        pooled = torch.cat([of_nodes, batch.edge_moments, share], dim=1)
         return self._allowed(self.recipe_head(pooled) / self.temperature, batch)
 
     def _values(self, h: Tensor | None, prepared: Any) -> Tensor:
@@ -116,19 +143,21 @@ class SparsifierPolicy(nn.Module):
         return recipe_logits.masked_fill(forbidden, float(NEGATIVE))
 
 
-def _pooled(h: Tensor, prior: Tensor, batch: GraphBatch) -> Tensor:
-    """(G, 2 width + 2 F_e + R): what a recipe is chosen by.
-
-    Mean and maximum of h over each graph's nodes, mean and deviation of its edge features, and the share of edges that
-    each recipe's prior holds for strong, which foretells how fast it coarsens; 0 without edges.
-    """
-    # Loops over graphs: faster than adding up rows by index, and in a fixed order.
+# Loops over graphs: faster than adding up rows by index, and in a fixed order.
+def _mean_and_largest(h: Tensor, batch: GraphBatch) -> Tensor:
+    """(G, 2 width), of h over each graph's nodes."""
     per_node = h.split(batch.num_nodes.tolist())
     mean = torch.stack([part.mean(0) for part in per_node])
     largest = torch.stack([part.amax(0) for part in per_node])
-    per_edge = prior.sigmoid().split(batch.num_edges.tolist())
-    strong = torch.stack([part.sum(0) for part in per_edge]) / batch.num_edges.clamp_min(1)[:, None]
-    return torch.cat([mean, largest, batch.edge_moments, strong], dim=1)
+    return torch.cat([mean, largest], dim=1)
+
+
+def _moments(batch: GraphBatch) -> Tensor:
+    """(G, 2 F_n), mean and deviation of each graph's node features."""
+    per_node = batch.node_features.split(batch.num_nodes.tolist())
+    mean = torch.stack([part.mean(0) for part in per_node])
+    deviation = torch.stack([part.std(0, correction=0) for part in per_node])
+    return torch.cat([mean, deviation], dim=1)
 
 
 def _small_mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:

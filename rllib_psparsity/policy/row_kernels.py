@@ -191,6 +191,20 @@ def negative_prior(edge_features, columns, threshold, steepness, bound):
     return out
 
 
+@compiled()
+def count_above(edge_features, columns, threshold):
+    """(R,) int64: of how many rows of `edge_features` the entry in column r is above threshold r."""
+    count = np.zeros(len(columns), np.int64)
+    for start in range(0, len(edge_features), BLOCK):
+        stop = min(len(edge_features), start + BLOCK)
+        for r in range(len(columns)):
+            column, limit, found = np.uint64(columns[r]), threshold[r], 0
+            for e in range(start, stop):
+                found += edge_features[e, column] > limit
+            count[r] += found
+    return count
+
+
 @compiled(nogil=True)
 def edge_head(
     ends,
