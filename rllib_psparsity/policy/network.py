@@ -37,8 +37,8 @@ class PolicyOutput:
 class SparsifierPolicy(nn.Module):
     """Encoder, edge head with the classical prior, recipe head and value head.
 
-    A `pooled` network (`policy.network`) decides without encoder and edge head: edges by the prior alone, at its learned
-    thresholds, and the recipe by what is known of the graph as a whole.
+    A `pooled` network (`policy.network`) decides without encoder and edge head: edges by the prior alone, at its
+    learned thresholds, and the recipe by what is known of the graph as a whole.
 
     Both kinds of logits are divided by the buffer `temperature` (0-dim float32, saved with the weights), so that
     sampling and log-probabilities share it. The last layer of each head starts at a tenth of the usual size: an
@@ -75,10 +75,11 @@ class SparsifierPolicy(nn.Module):
     def forward(self, batch: GraphBatch, with_value: bool) -> PolicyOutput:
         if self.encoder is None or self.edge_head is None:
             edge_logits = self.prior(batch.edge_features)
-            of_nodes, share = _moments(batch), (edge_logits > 0).float()
-            recipe_logits = self._recipe_logits(of_nodes, share, batch)
-            values = self.values(batch) if with_value else None
-            return PolicyOutput(edge_logits / self.temperature, recipe_logits, values)
+            return PolicyOutput(
+                edge_logits / self.temperature,
+                self._recipe_logits(_moments(batch), (edge_logits > 0).float(), batch),
+                self.values(batch) if with_value else None,
+            )
         prepared = self.encoder.prepare(batch)
         h = self.encoder(prepared)
         return PolicyOutput(

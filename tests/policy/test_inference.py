@@ -26,7 +26,8 @@ def _policy(seed: int = 0, **settings) -> SparsifierPolicy:
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-        policy.edge_head.out.weight *= 5.0
+        if policy.edge_head is not None:
+            policy.edge_head.out.weight *= 5.0
         policy.recipe_head[-1].weight *= 5.0
         policy.temperature.fill_(0.7)
     return policy
@@ -68,6 +69,8 @@ def _compare(policy: SparsifierPolicy, inference: Inference, graphs: list[LevelG
         {"backbone": "gin", "width": 8},
         {"prior": False, "recipes": ("sa/jacobi/symmetric",)},
         {"prior": False, "backbone": "gat", "width": 8},
+        {"network": "pooled", "width": 6},
+        {"network": "pooled", "backbone": "gin", "width": 8},
     ],
 )
 def test_logits_equal_those_of_the_network(settings):
@@ -76,7 +79,9 @@ def test_logits_equal_those_of_the_network(settings):
     _compare(policy, inference_of(policy), _graphs(), prior=True)
 
 
-@pytest.mark.parametrize("settings", [{}, {"separate_value_trunk": False}, {"backbone": "gin", "width": 8}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"separate_value_trunk": False}, {"backbone": "gin", "width": 8}, {"network": "pooled"}]
+)
 def test_node_values_equal_those_of_the_network(settings):
     policy = _policy(**settings)
     with torch.no_grad():
@@ -102,17 +107,27 @@ def test_prior_logits_are_bounded_as_the_networks_are():
     _compare(policy, inference_of(policy), [graph], prior=True)
 
 
-@pytest.mark.parametrize("name", ["encoder.norm.weight", "edge_head.from_contrast.weight", "prior.raw_steepness"])
-def test_the_comparison_sees_a_changed_weight(name):
-    policy = _policy()
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("encoder.norm.weight", "graph"),
+        ("edge_head.from_contrast.weight", "graph"),
+        ("prior.raw_steepness", "graph"),
+        ("prior.offset", "pooled"),
+        ("recipe_head.0.weight", "pooled"),
+    ],
+)
+def test_the_comparison_sees_a_changed_weight(name, network):
+    policy = _policy(network=network)
     weights = dict(inference_of(policy).weights())
     weights[name] = weights[name] + np.float32(0.01)
     with pytest.raises(AssertionError):
         _compare(policy, make_inference(policy.config, weights), _graphs())
 
 
-def test_each_graph_of_a_batch_gets_the_bits_that_it_gets_alone():
-    inference = inference_of(_policy())
+@pytest.mark.parametrize("network", ["graph", "pooled"])
+def test_each_graph_of_a_batch_gets_the_bits_that_it_gets_alone(network):
+    inference = inference_of(_policy(network=network))
     graphs = _graphs()
     together = inference.logits(graphs)
     recipe = np.arange(len(graphs)) % together.recipe_logits.shape[1]
@@ -130,8 +145,9 @@ def test_memory_bounds_do_not_change_results(monkeypatch):
     np.testing.assert_allclose(inference.logits([graph]).recipe_logits, whole, atol=1e-5)
 
 
-def test_read_only_graphs_give_the_same():
-    inference, graph = inference_of(_policy()), random_graph(0)
+@pytest.mark.parametrize("network", ["graph", "pooled"])
+def test_read_only_graphs_give_the_same(network):
+    inference, graph = inference_of(_policy(network=network)), random_graph(0)
     before = inference.logits([graph])
     for array in (graph.node_features, graph.edge_index, graph.edge_features):
         array.flags.writeable = False
@@ -149,10 +165,10 @@ def test_features_that_are_equal_on_all_edges_have_no_deviation():
 
 
 @pytest.mark.parametrize("backbone", BACKBONE_NAMES)
-@pytest.mark.parametrize("separate", [True, False])
-def test_expected_tensors_are_those_of_the_network(backbone, separate):
+@pytest.mark.parametrize(("network", "separate"), [("graph", True), ("graph", False), ("pooled", True)])
+def test_expected_tensors_are_those_of_the_network(backbone, network, separate):
     for settings in ({}, {"width": 5, "layers": 1, "recipes": ("sa/jacobi/symmetric",)}):
-        policy = _policy(backbone=backbone, separate_value_trunk=separate, **settings)
+        policy = _policy(backbone=backbone, network=network, separate_value_trunk=separate, **settings)
         state = policy.state_dict()
         assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected_tensors(policy.config)
         assert {tensor.dtype for tensor in state.values()} == {torch.float32}

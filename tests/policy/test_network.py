@@ -13,15 +13,18 @@ from rllib_psparsity.policy.inference import PRIOR_BOUND
 from rllib_psparsity.policy.network import SparsifierPolicy
 from tests.policy.random_graphs import random_graph, renumbered
 
+NETWORKS = [{"backbone": name} for name in BACKBONE_NAMES] + [{"network": "pooled"}]
+every_network = pytest.mark.parametrize("settings", NETWORKS, ids=lambda settings: next(iter(settings.values())))
+
 
 def _policy(seed: int = 0, **settings) -> SparsifierPolicy:
     torch.manual_seed(seed)
     return SparsifierPolicy(PolicyConfig(**settings))
 
 
-@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
-def test_renumbering_the_nodes_permutes_everything(backbone):
-    policy = _policy(backbone=backbone)
+@every_network
+def test_renumbering_the_nodes_permutes_everything(settings):
+    policy = _policy(**settings)
     graph = random_graph(0, nodes=15, edges=30)
     permutation = np.random.default_rng(1).permutation(15)
     other, old_edge = renumbered(graph, permutation)
@@ -35,9 +38,9 @@ def test_renumbering_the_nodes_permutes_everything(backbone):
     assert before.node_values.shape == (15, len(policy.menu)) and before.node_values.std() > 0
 
 
-@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
-def test_disjoint_union_gives_each_graphs_own_result(backbone):
-    policy = _policy(backbone=backbone)
+@every_network
+def test_disjoint_union_gives_each_graphs_own_result(settings):
+    policy = _policy(**settings)
     graphs = [
         random_graph(0),
         random_graph(1, nodes=1, edges=0),
@@ -57,10 +60,14 @@ def test_disjoint_union_gives_each_graphs_own_result(backbone):
     assert torch.isfinite(together.edge_logits).all() and torch.isfinite(together.node_values).all()
 
 
-@pytest.mark.parametrize("backbone", BACKBONE_NAMES)
+@every_network
 @pytest.mark.parametrize("separate", [True, False])
-def test_every_parameter_is_in_one_group_and_has_a_gradient(backbone, separate):
-    policy = _policy(backbone=backbone, separate_value_trunk=separate)
+def test_every_parameter_is_in_one_group_and_has_a_gradient(settings, separate):
+    if settings.get("network") == "pooled" and not separate:
+        with pytest.raises(ValueError, match="separate_value_trunk is false: a pooled network"):
+            _policy(**settings, separate_value_trunk=False)
+        return
+    policy = _policy(**settings, separate_value_trunk=separate)
     groups = policy.parameter_groups()
     assert list(groups) == ["encoder", "edge_head", "recipe_head", "value_head"]
     listed = [id(parameter) for group in groups.values() for parameter in group]
@@ -68,6 +75,29 @@ def test_every_parameter_is_in_one_group_and_has_a_gradient(backbone, separate):
     output = policy(GraphBatch.from_graphs([random_graph(0), random_graph(1)]), with_value=True)
     (output.edge_logits.square().sum() + output.recipe_logits.square().sum() + output.node_values.sum()).backward()
     assert all(parameter.grad is not None for parameter in policy.parameters())
+
+
+def test_a_pooled_network_equals_plain_python():
+    policy = _policy(network="pooled", width=4)
+    with torch.no_grad():
+        policy.prior.offset += 0.1
+    graph = random_graph(0)
+    with torch.no_grad():
+        output = policy(GraphBatch.from_graphs([graph]), with_value=False)
+    strong = []
+    for r, recipe in enumerate(policy.menu):
+        feature, threshold, steepness = recipe.strength_test
+        margin = graph.edge_features[:, EDGE_FEATURES.index(feature)] - (threshold + 0.1)
+        expected = np.clip(steepness * margin, -PRIOR_BOUND, PRIOR_BOUND) / policy.temperature.item()
+        np.testing.assert_allclose(output.edge_logits[:, r].numpy(), expected, atol=1e-5, rtol=1e-5)
+        strong.append((margin > 0).mean())
+    assert 0 < min(strong) < max(strong) < 1
+    moments = [f(x, axis=0) for x in (graph.node_features, graph.edge_features) for f in (np.mean, np.std)]
+    first, _, second = policy.recipe_head
+    pooled = np.concatenate([*moments, strong])
+    hidden = np.maximum(first.weight.detach().numpy() @ pooled + first.bias.detach().numpy(), 0)
+    logits = (second.weight.detach().numpy() @ hidden + second.bias.detach().numpy()) / policy.temperature.item()
+    np.testing.assert_allclose(output.recipe_logits[0].numpy(), logits, atol=1e-5, rtol=1e-5)
 
 
 def test_prior_equals_plain_python_and_starts_as_the_measures_say():

@@ -222,6 +222,7 @@ def test_failed_set_ups_are_counted_and_training_goes_on(build):
     [
         ("policy.action=top_k", "policy.k=2"),
         ("policy.backbone=gat", "policy.separate_value_trunk=false"),
+        ("policy.network=pooled",),
         ("reward.name=energy_reduction", "training.node_credit=false"),
         ("training.algorithm=a2c", "training.epochs=1", "training.normalise_advantages=false", "policy.prior=false"),
         ("problems.families=[{family: elasticity, size: [7, 9]}]", "reward.name=hybrid", "reward.shaping=false"),
