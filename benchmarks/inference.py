@@ -1,4 +1,4 @@
-"""What it costs to ask the policy: torch's network against the package's own inference in numpy and numba.
+"""What it costs to ask the policy: torch's network, the package's own inference in numpy and numba, a pooled network.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.inference [--sizes N ...] [--repeats 5]
 
@@ -7,7 +7,7 @@ step, so from the level graphs to sampled decisions and their log-probabilities.
 network's weights of the moment, are part of it. Then one graph of 10,000 to 1,000,000 nodes, as a deployed set-up asks:
 the most likely decision.
 
-Both variants have the same weights and take turns. Times are CPU milliseconds of one thread. Memory is the peak
+The variants take turns, and the first two have the same weights. Times are CPU milliseconds of one thread. Memory is the peak
 resident set above that with the graph loaded, of one call in a process of its own. Making the graphs is not inference:
 it is "features" in `benchmarks.setup` and `benchmarks.profile`.
 """
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 QUICK_SIZES = (2_000,)
 TARGET_MILLISECONDS = 1.0
 """A graph of 1,000 nodes, in a batch of 8."""
-VARIANTS = ("torch", "numpy")
+VARIANTS = ("torch", "numpy", "pooled")
 ARRAYS = ("node_features", "edge_index", "edge_features")
 
 
@@ -64,9 +65,11 @@ def logits_of() -> dict[str, Callable[[Sequence[LevelGraph]], Any]]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = SparsifierPolicy(PolicyConfig()).eval()
+    pooled = SparsifierPolicy(PolicyConfig(network="pooled")).eval()
     return {
         "torch": lambda graphs: TorchInference(network).logits(graphs),
         "numpy": lambda graphs: inference_of(network).logits(graphs),
+        "pooled": lambda graphs: inference_of(pooled).logits(graphs),
     }
 
 
@@ -149,9 +152,12 @@ def measure_large(nodes: int, repeats: int, directory: str) -> dict[str, Any]:
 
 
 def compared(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Both variants, and the median over the repeats of their ratio."""
-    ratio = statistics.median(row["numpy"] / row["torch"] for row in rows)
-    return {**{name: spread([row[name] for row in rows]) for name in VARIANTS}, "numpy_to_torch": round(ratio, 3)}
+    """All variants, and medians over the repeats of their ratios."""
+    ratios = {
+        f"{one}_to_{other}": round(statistics.median(row[one] / row[other] for row in rows), 3)
+        for one, other in pairwise(reversed(VARIANTS))
+    }
+    return {**{name: spread([row[name] for row in rows]) for name in VARIANTS}, **ratios}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -166,7 +172,8 @@ def main(arguments: list[str] | None = None) -> None:
     figures: dict[str, Any] = {"unit": "CPU milliseconds, one thread", "target_batch_of_8": TARGET_MILLISECONDS}
     figures["milliseconds_a_graph"] = {batch: compared(rows) for batch, rows in batches.items()}
     for batch, line in figures["milliseconds_a_graph"].items():
-        print(f"batch of {batch:>2}: {line['numpy']['median']:.3f} ms a graph, torch {line['torch']['median']:.3f}")
+        each = [f"{name} {line[name]['median']:.3f}" for name in VARIANTS]
+        print(f"batch of {batch:>2}, ms a graph: {', '.join(each)}")
     large = []
     with tempfile.TemporaryDirectory() as directory:
         for nodes in sorted(sizes):
@@ -180,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     for case in figures["one_graph"]:
         line, memory = case["milliseconds"], case["added_peak_bytes"]
-        each = [f"{name} {line[name]['median']:.1f} ms, {memory[name] / 1e6:.1f} MB" for name in reversed(VARIANTS)]
+        each = [f"{name} {line[name]['median']:.1f} ms, {memory[name] / 1e6:.1f} MB" for name in VARIANTS]
         print(f"{case['nodes']} nodes, {case['edges']} edges: {'; '.join(each)}")
     print(
         write_result("inference", arguments, figures, [{"batches": batches, "large": large}], result_directory(options))
