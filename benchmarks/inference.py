@@ -7,9 +7,9 @@ step, so from the level graphs to sampled decisions and their log-probabilities.
 network's weights of the moment, are part of it. Then one graph of 10,000 to 1,000,000 nodes, as a deployed set-up asks:
 the most likely decision.
 
-The variants take turns, and the first two have the same weights. Times are CPU milliseconds of one thread. Memory is the peak
-resident set above that with the graph loaded, of one call in a process of its own. Making the graphs is not inference:
-it is "features" in `benchmarks.setup` and `benchmarks.profile`.
+The variants take turns, and the first two have the same weights. Times are CPU milliseconds of one thread. Memory is
+the peak resident set above that with the graph loaded, of one call in a process of its own. Making the graphs is not
+inference: it is "features" in `benchmarks.setup` and `benchmarks.profile`.
 """
 
 from __future__ import annotations
