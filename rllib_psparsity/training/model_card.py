@@ -43,12 +43,13 @@ def _training(config: Config, iteration: int, metrics: Sequence[dict[str, Any]])
     renumbered = config.problems.renumbered
     order = f"\n\nThe nodes of {renumbered:.0%} of the problems were in random order." if renumbered else ""
     start = f" It went on from the policy `{training.start_from}`." if training.start_from else ""
+    network = "a pooled network, its values by the backbone" if policy.network == "pooled" else "backbone"
     recipes = "\n".join(f"- {name}" for name in policy.recipes)
     return f"""## Training
 
 Trained with rllib_psparsity: {iteration} iterations of {training.episodes_per_iteration} episodes by
-{training.algorithm.upper()}, seed {config.seed}, reward `{config.reward.name}`, backbone `{policy.backbone}` of width
-{policy.width} with {policy.layers} layers.{duration}{start}
+{training.algorithm.upper()}, seed {config.seed}, reward `{config.reward.name}`,
+{network} `{policy.backbone}` of width {policy.width} with {policy.layers} layers.{duration}{start}
 
 On problems drawn from these families (size: nodes along a side):
 
