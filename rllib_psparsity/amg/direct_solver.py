@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpocon, dpotrf, dpotrs
 from scipy.sparse import bsr_array, csc_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
@@ -14,12 +14,12 @@ DENSE_LIMIT = 500
 """Most unknowns for dense factors; above, sparse ones."""
 SPARSE_LIMIT = 20_000
 """Most unknowns at all: a coarsest level of more is no coarse level."""
-SUSPICIOUS_PIVOT = 1e-10
-"""Least pivot of a matrix with unit diagonal for which no eigenvalues are asked for."""
+SUSPICIOUS = 1e-10
+"""Least reciprocal condition number (1-norm) for which no eigenvalues are asked for."""
 ROUNDING = 1e-11
 """Eigenvalues of a matrix with unit diagonal below this are zero: what several Galerkin products leave of one."""
 ROUNDING_AS_GIVEN = 2 * float(np.finfo(float).eps)
-"""Times the number of unknowns: the same, for pivots too, of a matrix that is no product."""
+"""Times the number of unknowns: the same, for both, of a matrix that is no product."""
 SHIFT = 1e-12
 """Added to the unit diagonal of a sparse matrix, which may be singular."""
 
@@ -63,7 +63,7 @@ class DirectSolver:
         self._cholesky = self._inverse = self._sparse = None
         if n <= DENSE_LIMIT:
             exact = n * ROUNDING_AS_GIVEN
-            self._factor_dense(A.toarray(), *((exact, exact) if as_given else (SUSPICIOUS_PIVOT, ROUNDING)))
+            self._factor_dense(A.toarray(), *((exact, exact) if as_given else (SUSPICIOUS, ROUNDING)))
         else:
             self._factor_sparse(A)
 
@@ -87,12 +87,13 @@ class DirectSolver:
             solution = self._sparse.solve(np.ascontiguousarray(scaled))
         return scale * solution
 
-    def _factor_dense(self, A: np.ndarray, least_pivot: float, rounding: float) -> None:
+    def _factor_dense(self, A: np.ndarray, suspicious: float, rounding: float) -> None:
         n = len(A)
         scaled = self._scale[:, None] * ((A + A.T) / 2) * self._scale
         factor, info = dpotrf(scaled, lower=1)
         self.work = float(n * n)
-        if info == 0 and (factor.diagonal() ** 2 > least_pivot).all():
+        # Not by the pivots: none need be small where the last unknowns have little part in the null vector.
+        if info == 0 and dpocon(factor, np.linalg.norm(scaled, 1), uplo="L")[0] > suspicious:
             self._cholesky = factor
             return
         eigenvalues, vectors = eigh(scaled)

@@ -12,8 +12,11 @@ LAPLACIAN = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
 
 
 def warm_up_problem(blocks: bool) -> Problem:
-    """256 unknowns as a csr_array or, the same matrix, in 2x2 blocks: kernels do not depend on the blocks' size."""
-    A = stencil_matrix(LAPLACIAN, (16, 16))
+    """1,600 unknowns as a csr_array or, the same matrix, in 2x2 blocks: kernels do not depend on the blocks' size.
+
+    Enough for a coarse level that is coarsened in its turn: it has kernels of its own.
+    """
+    A = stencil_matrix(LAPLACIAN, (40, 40))
     if not blocks:
-        return Problem(A, np.ones((256, 1)), "warm-up", "warm-up")
-    return Problem(bsr_array(A.tobsr((2, 2))), np.tile(np.eye(2), (128, 1)), "warm-up of blocks", "warm-up")
+        return Problem(A, np.ones((1600, 1)), "warm-up", "warm-up")
+    return Problem(bsr_array(A.tobsr((2, 2))), np.tile(np.eye(2), (800, 1)), "warm-up of blocks", "warm-up")

@@ -68,3 +68,17 @@ def test_rounding_in_place_of_energy_is_cleared_and_nothing_else(block):
     A_c = as_stored(coarse)
     clear_vanishing(A_c, as_stored(R), np.ones(4))
     np.testing.assert_array_equal(A_c.toarray(), np.diag([0.0, 0.0, 2.0, 1e-9]))
+
+
+def test_a_null_vector_that_no_pivot_shows_is_found():
+    """The last unknown has little part in it: an eigenvalue of rounding, and no pivot anywhere near it."""
+    null = np.array([1.0, -2.0, 1.5, 1.0, 1e-4])
+    basis = np.linalg.qr(np.column_stack([null, np.eye(5)[:, :4]]))[0]
+    A = basis @ np.diag([0.0, 1.0, 1.2, 1.4, 1.6]) @ basis.T
+    scale = 1 / np.sqrt(A.diagonal())
+    A = scale[:, None] * A * scale + 1e-14 * np.eye(5)
+    assert (np.linalg.cholesky(A).diagonal() ** 2).min() > 1e-8 and np.linalg.eigvalsh(A)[0] < 1e-13
+    solver = DirectSolver(sp.csr_array(A))
+    assert solver.null_vectors.shape == (5, 1)
+    b = A @ np.arange(5.0)
+    np.testing.assert_allclose(A @ solver.solve(b), b, atol=1e-10)

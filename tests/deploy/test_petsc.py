@@ -69,7 +69,7 @@ def learned_elastic() -> pyamg.MultilevelSolver:
 
 def guarded() -> pyamg.MultilevelSolver:
     """No edge is strong to this policy, so the guard takes a classical hierarchy."""
-    policy = load_policy("default")
+    policy = load_policy("many_solves")
     weights = dict(policy.inference.weights())
     weights["edge_head.out.bias"] = weights["edge_head.out.bias"] - np.float32(1e3)
     ml = learned_solver(poisson(40), policy=replace(policy, inference=make_inference(policy.config, weights)))
