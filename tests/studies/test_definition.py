@@ -89,8 +89,10 @@ def test_shipped_studies_resolve(path: Path) -> None:
 def test_variations_have_five_seeds_and_both_rewards(name: str) -> None:
     study = load_study(STUDIES / f"{name}.yaml")
     assert len(study.seeds) == 5
-    rewards = [study.config(arm, 0).reward.name for arm in study.arms]
-    assert rewards == ["energy_reduction", "work_per_digit"] * 3
+    rewards = {arm.name: study.config(arm, 0).reward.name for arm in study.arms}
+    for setting in ("document", "multilevel", "from nothing"):
+        assert rewards[f"{setting}, energy"] == "energy_reduction"
+        assert rewards[f"{setting}, work"] == "work_per_digit"
     assert study.config(study.arms[0], 0).environment.max_levels == 2
 
 
