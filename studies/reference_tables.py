@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from studies.episode import SPLITS
 from studies.figures import LOG_WORK_REWARDS
@@ -50,12 +51,12 @@ class Setting:
 
 
 def setting_key(config: Mapping[str, Any]) -> str:
-    """Equal for configurations whose rewards can be compared."""
+    """Equal for configurations whose rewards can be compared; a limit that is newer than one had its default then."""
     parts = (
         config["problems"]["families"],
         config["reward"]["name"],
         config["reward"]["vectors"],
-        config["environment"],
+        Limits.model_validate(config["environment"]).model_dump(mode="json"),
     )
     return json.dumps(parts, sort_keys=True)
 

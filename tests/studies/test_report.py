@@ -15,7 +15,7 @@ from rllib_psparsity.sweep.results import FAILED, FINISHED, write_results
 from studies import references
 from studies.figures import epoch_iterations, gain, part_ratios, run_figures
 from studies.oracle import SCHEMA as ORACLE_SCHEMA
-from studies.reference_tables import space_of
+from studies.reference_tables import setting_key, space_of
 from studies.report import report
 from studies.results_file import write_table
 from studies.run import STUDY_SCHEMA
@@ -87,6 +87,13 @@ def test_the_oracles_space_holds_the_configurations() -> None:
     assert space_of(config_of(environment=two, policy=plain)) == "two levels"
     assert space_of(config_of(environment=two)) is None
     assert space_of(config_of()) == "multilevel"
+
+
+def test_references_from_before_a_limit_existed_are_compared_with() -> None:
+    config = Config().model_dump(mode="json")
+    older = {**config, "environment": {k: v for k, v in config["environment"].items() if k != "relaxed_levels"}}
+    other = {**config, "environment": {**config["environment"], "relaxed_levels": 10}}
+    assert setting_key(older) == setting_key(config) != setting_key(other)
 
 
 def test_every_row_is_answered_by_what_exists() -> None:
