@@ -13,11 +13,14 @@ from scipy.linalg import pinv
 from scipy.sparse import bsr_array, csc_array, csr_array
 from scipy.sparse.linalg import splu
 
-from rllib_psparsity.amg.block_vectors import STRIP, by_strips, multiply
+from rllib_psparsity.amg.block_sweeps import BlockSweeps
+from rllib_psparsity.amg.block_vectors import by_strips, multiply
 from rllib_psparsity.amg.envelope_cholesky import envelope_cholesky
 from rllib_psparsity.amg.hierarchy import PINV_LIMIT, Level
+from rllib_psparsity.amg.registers import load, minus, store, times
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.errors import SetupFailure
+from rllib_psparsity.unsigned import unsigned
 
 
 class BlockVCycle:
@@ -26,7 +29,7 @@ class BlockVCycle:
     Parameters
     ----------
     levels : from the finest to the one that is solved directly; every level but the last has a prolongator
-    solve_coarsest : (n, K) right-hand sides of the last level -> solutions; `coarse_solver` by default
+    solve_coarsest : right-hand sides of the last level, (n, 4) or (n,), -> solutions; `coarse_solver` by default
     """
 
     def __init__(self, levels: list[Level], solve_coarsest: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
@@ -37,7 +40,7 @@ class BlockVCycle:
         self._solve_coarsest = solve_coarsest or coarse_solver(levels[-1].A)
 
     def __call__(self, b: np.ndarray, x: np.ndarray | None = None) -> np.ndarray:
-        """One cycle for A x = b from the given x, or from zero; b and x are (n, K) and stay untouched."""
+        """One cycle for A x = b from the given x, or from zero; b and x are (n, K), or (n,), and stay untouched."""
         if x is None or not self._corrections:
             return by_strips(lambda strip: self._cycle(0, strip), b)
         return x + self(b - multiply(self._A, x))
@@ -55,16 +58,17 @@ class _BlockCorrection:
     """A level of a block matrix: smoothing around the coarse correction."""
 
     def __init__(self, level: Level) -> None:
-        self._relax, self._P, self._R = level.relaxation(), level.P, level.R
+        relaxation = level.relaxation()
+        self._sweeps = BlockSweeps(level.A, relaxation.halves(), relaxation.inverse)
+        self._P, self._R = level.P, level.R
 
     def down(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        x = np.zeros_like(b)
-        self._relax(b, x)
-        return x, None, self._R @ (b - self._relax.A @ x)
+        x, residual = self._sweeps.from_zero(b)
+        return x, None, self._R @ residual
 
     def up(self, b: np.ndarray, x: np.ndarray, kept: np.ndarray | None, coarse_x: np.ndarray) -> None:
         x += self._P @ coarse_x
-        self._relax(b, x)
+        self._sweeps(b, x)
 
 
 class _ScalarCorrection:
@@ -73,92 +77,77 @@ class _ScalarCorrection:
     def __init__(self, level: Level) -> None:
         assert level.P is not None
         A, P, relaxation = level.A, level.P, level.relaxation()
-        self._matrix = (A.indptr, *relaxation.halves(), A.indices, A.data, relaxation.inverse.ravel())
-        self._P = (P.indptr, P.indices, P.data)
+        self._rows = (A.indptr, *relaxation.halves())
+        # Without a check for indices from the end kernels are faster of one vector, by a sixth, and slower of four.
+        self._unsigned_rows = tuple(unsigned(pointers) for pointers in self._rows)
+        self._rest = (A.indices, A.data, relaxation.inverse.ravel(), P.indptr, P.indices, P.data)
         self._num_coarse = P.shape[1]
 
     def down(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        x, work, coarse_b = np.empty_like(b), np.empty_like(b), np.zeros((self._num_coarse, STRIP))
-        _down(*self._matrix, *self._P, b, x, work, coarse_b)
+        x, work, coarse_b = np.empty_like(b), np.empty_like(b), np.zeros((self._num_coarse, *b.shape[1:]))
+        _down(*self._matrix(b), b, x, work, coarse_b)
         return x, work, coarse_b
 
     def up(self, b: np.ndarray, x: np.ndarray, kept: np.ndarray | None, coarse_x: np.ndarray) -> None:
-        _up(*self._matrix, *self._P, b, x, kept, coarse_x)
+        _up(*self._matrix(b), b, x, kept, coarse_x)
+
+    def _matrix(self, b: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (*(self._unsigned_rows if b.ndim == 1 else self._rows), *self._rest)
 
 
 @compiled()
 def _subtract(start, stop, indices, data, x, s):
-    s0, s1, s2, s3 = s
     for entry in range(start, stop):
-        a, j = data[entry], np.uint32(indices[entry])  # unsigned: no check for an index from the end
-        s0 -= a * x[j, 0]
-        s1 -= a * x[j, 1]
-        s2 -= a * x[j, 2]
-        s3 -= a * x[j, 3]
-    return s0, s1, s2, s3
-
-
-@compiled()
-def _get(x, i):
-    return x[i, 0], x[i, 1], x[i, 2], x[i, 3]
-
-
-@compiled()
-def _put(x, i, s, factor):
-    x[i, 0], x[i, 1], x[i, 2], x[i, 3] = s[0] * factor, s[1] * factor, s[2] * factor, s[3] * factor
+        s = minus(s, data[entry], load(x, indices[entry]))
+    return s
 
 
 @compiled()
 def _down(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_b):
     # Both sweeps from zero, and P^T (b - A x). With A = L + D + U: forward s = b - L x', x' = D^-1 s; backward
     # x = D^-1 (s - U x); so D x + U x = s, and the residual is b - s - L x.
+    indices, P_indices = unsigned(indices), unsigned(P_indices)
     n = len(below)
     for i in range(n):
-        s = _subtract(indptr[i], below[i], indices, data, x, _get(b, i))
-        _put(work, i, s, 1.0)
-        _put(x, i, s, inverse[i])
+        s = _subtract(indptr[i], below[i], indices, data, x, load(b, i))
+        store(work, i, s)
+        store(x, i, times(s, inverse[i]))
     for i in range(n - 1, -1, -1):
-        s = _subtract(above[i], indptr[i + 1], indices, data, x, _get(work, i))
-        _put(x, i, s, inverse[i])
+        s = _subtract(above[i], indptr[i + 1], indices, data, x, load(work, i))
+        store(x, i, times(s, inverse[i]))
         if inverse[i] == 0.0:  # the row keeps its zero, so D x + U x is U x
-            for k in range(4):
-                work[i, k] -= s[k]
+            store(work, i, minus(load(work, i), 1.0, s))
     for i in range(n):
-        s0, s1, s2, s3 = _subtract(indptr[i], below[i], indices, data, x, _get(b, i))
-        s0, s1, s2, s3 = s0 - work[i, 0], s1 - work[i, 1], s2 - work[i, 2], s3 - work[i, 3]
+        s = _subtract(indptr[i], below[i], indices, data, x, load(b, i))
+        s = minus(s, 1.0, load(work, i))
         for entry in range(P_indptr[i], P_indptr[i + 1]):
-            p, j = P_data[entry], np.uint32(P_indices[entry])
-            coarse_b[j, 0] += p * s0
-            coarse_b[j, 1] += p * s1
-            coarse_b[j, 2] += p * s2
-            coarse_b[j, 3] += p * s3
+            j = P_indices[entry]
+            store(coarse_b, j, minus(load(coarse_b, j), -P_data[entry], s))
 
 
 @compiled()
 def _up(indptr, below, above, indices, data, inverse, P_indptr, P_indices, P_data, b, x, work, coarse_x):
     # x + P coarse_x, then both sweeps. The backward one needs b - L x' of the forward one again.
+    indices, P_indices = unsigned(indices), unsigned(P_indices)
     n = len(below)
     for i in range(n):
-        s0, s1, s2, s3 = _get(x, i)
+        s = load(x, i)
         for entry in range(P_indptr[i], P_indptr[i + 1]):
-            p, j = P_data[entry], np.uint32(P_indices[entry])
-            s0 += p * coarse_x[j, 0]
-            s1 += p * coarse_x[j, 1]
-            s2 += p * coarse_x[j, 2]
-            s3 += p * coarse_x[j, 3]
-        x[i, 0], x[i, 1], x[i, 2], x[i, 3] = s0, s1, s2, s3
+            s = minus(s, -P_data[entry], load(coarse_x, P_indices[entry]))
+        store(x, i, s)
     for i in range(n):
-        s = _subtract(indptr[i], below[i], indices, data, x, _get(b, i))
-        _put(work, i, s, 1.0)
+        s = _subtract(indptr[i], below[i], indices, data, x, load(b, i))
+        store(work, i, s)
         if inverse[i] != 0.0:
-            _put(x, i, _subtract(above[i], indptr[i + 1], indices, data, x, s), inverse[i])
+            store(x, i, times(_subtract(above[i], indptr[i + 1], indices, data, x, s), inverse[i]))
     for i in range(n - 1, -1, -1):
         if inverse[i] != 0.0:
-            _put(x, i, _subtract(above[i], indptr[i + 1], indices, data, x, _get(work, i)), inverse[i])
+            s = _subtract(above[i], indptr[i + 1], indices, data, x, load(work, i))
+            store(x, i, times(s, inverse[i]))
 
 
 def coarse_solver(A: csr_array | bsr_array) -> Callable[[np.ndarray], np.ndarray]:
-    """A direct solver for (n, K) right-hand sides.
+    """A direct solver for right-hand sides (n, K) or (n,).
 
     Cholesky factors if the matrix is safely positive definite; otherwise the pseudo-inverse, or sparse LU for more than
     `PINV_LIMIT` unknowns.

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from rllib_psparsity.amg.registers import load, minus, store, times
 from rllib_psparsity.compiled import compiled
 
 SMALLEST_PIVOT = 1e-8
@@ -24,13 +25,13 @@ MAX_ENTRIES = 2**18
 
 
 class EnvelopeCholesky:
-    """L L^T = A, renumbered; solves for blocks of four vectors."""
+    """L L^T = A, renumbered; solves for one vector or a strip of four."""
 
     def __init__(self, order: np.ndarray, first: np.ndarray, start: np.ndarray, factor: np.ndarray) -> None:
         self._order, self._first, self._start, self._factor = order, first, start, factor
 
     def solve(self, b: np.ndarray) -> np.ndarray:
-        """x with A x = b, for b (n, 4) float64."""
+        """x with A x = b, for b (n, 4) or (n,) float64."""
         x = np.empty_like(b)
         _solve(self._order, self._first, self._start, self._factor, b, x, np.empty_like(b))
         return x
@@ -106,27 +107,17 @@ def _solve(order, first, start, factor, b, x, y):
     n = len(order)
     for i in range(n):
         at = order[i]
-        s0, s1, s2, s3 = b[at, 0], b[at, 1], b[at, 2], b[at, 3]
+        s = load(b, at)
         entry = start[i]
         for j in range(first[i], i):
-            value = factor[entry]
-            s0 -= value * y[j, 0]
-            s1 -= value * y[j, 1]
-            s2 -= value * y[j, 2]
-            s3 -= value * y[j, 3]
+            s = minus(s, factor[entry], load(y, j))
             entry += 1
-        value = factor[entry]
-        y[i, 0], y[i, 1], y[i, 2], y[i, 3] = s0 * value, s1 * value, s2 * value, s3 * value
+        store(y, i, times(s, factor[entry]))
     for i in range(n - 1, -1, -1):
         at = order[i]
-        value = factor[start[i + 1] - 1]
-        s0, s1, s2, s3 = y[i, 0] * value, y[i, 1] * value, y[i, 2] * value, y[i, 3] * value
-        x[at, 0], x[at, 1], x[at, 2], x[at, 3] = s0, s1, s2, s3
+        s = times(load(y, i), factor[start[i + 1] - 1])
+        store(x, at, s)
         entry = start[i]
         for j in range(first[i], i):
-            value = factor[entry]
-            y[j, 0] -= value * s0
-            y[j, 1] -= value * s1
-            y[j, 2] -= value * s2
-            y[j, 3] -= value * s3
+            store(y, j, minus(load(y, j), factor[entry], s))
             entry += 1

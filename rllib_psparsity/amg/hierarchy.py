@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
@@ -24,6 +24,9 @@ from rllib_psparsity.amg.vanishing import clear_vanishing
 from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.graph.features import level_graph
 from rllib_psparsity.graph.level_graph import LevelGraph
+
+if TYPE_CHECKING:
+    from rllib_psparsity.amg.solver import HierarchySolver
 
 End = Literal["coarse", "levels", "stalled", "exploded", "failed"]
 """Why a hierarchy ended: small enough, at the level limit, or, as a failed set-up, because a coarsening kept nearly all
@@ -144,41 +147,11 @@ class Hierarchy:
         nnz = [level.A.nnz for level in self.levels]
         return (2 * sum(nnz[:-1]) + nnz[-1]) / nnz[0]
 
-    def to_pyamg(self):
+    def to_pyamg(self) -> HierarchySolver:
         """A `pyamg.multilevel.MultilevelSolver` with PyAMG's default smoothers."""
-        from pyamg.multilevel import MultilevelSolver
+        from rllib_psparsity.amg.solver import HierarchySolver  # which needs PyAMG's solvers; a set-up does not
 
-        levels = self.pyamg_levels()
-        coarse_solver = "pinv" if levels[-1].A.shape[0] <= PINV_LIMIT else "splu"
-        solver = MultilevelSolver(levels, coarse_solver=coarse_solver)
-        use_default_smoothers(solver)
-        return solver
-
-    def pyamg_levels(self) -> list:
-        """The levels as PyAMG holds them."""
-        from pyamg.multilevel import MultilevelSolver
-
-        levels = []
-        for level in self.levels:
-            entry = MultilevelSolver.Level()
-            entry.A, entry.B = level.A, level.B
-            if level.P is not None:
-                entry.P, entry.R = level.P, level.R
-            levels.append(entry)
-        return levels
-
-
-def use_default_smoothers(solver, inverses: list[np.ndarray] | None = None) -> None:
-    """One symmetric Gauss-Seidel sweep before and one after the coarse correction, PyAMG's default.
-
-    `inverses` are, for every level but the coarsest, those of the diagonal blocks (N, block, block) of a block matrix;
-    PyAMG computes them otherwise.
-    """
-    from pyamg.relaxation.smoothing import change_smoothers
-
-    options = [{"Dinv": inverse} for inverse in inverses] if inverses else [{}]
-    smoothers = [("block_gauss_seidel", {"sweep": "symmetric", **of_level}) for of_level in options]
-    change_smoothers(solver, presmoother=smoothers, postsmoother=smoothers)
+        return HierarchySolver(self.levels, "pinv" if self.levels[-1].A.shape[0] <= PINV_LIMIT else "splu")
 
 
 @dataclass(slots=True)

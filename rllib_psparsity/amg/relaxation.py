@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.amg.block_sweeps import BlockSweeps
 from rllib_psparsity.amg.block_vectors import by_strips
+from rllib_psparsity.amg.registers import load, minus, store, zero
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
+
+WELL_CONDITIONED = 1e10
+"""Condition number (Frobenius norm) below which a block has an inverse that is its pseudo-inverse."""
 
 
 class Relaxation:
@@ -32,7 +37,7 @@ class Relaxation:
         on_diagonal = np.flatnonzero(rows == A.indices)
         self._data = A.data
         self.inverse = np.zeros((len(A.indptr) - 1, block, block))
-        self.inverse[rows[on_diagonal]] = np.linalg.pinv(A.data[on_diagonal])
+        self.inverse[rows[on_diagonal]] = _inverses(A.data[on_diagonal])
 
     def __call__(self, b: np.ndarray, x: np.ndarray) -> None:
         """One forward and one backward sweep on A x = b; x is changed in place."""
@@ -40,7 +45,8 @@ class Relaxation:
         if self.inverse.shape[1] == 1:
             _scalar_sweeps(A.indptr, A.indices, self._data, self.inverse, b, x)
         else:
-            _block_sweeps(A.indptr, A.indices, self._data, self.inverse, b, x)
+            sweeps = BlockSweeps(A, self.halves(), self.inverse)
+            x[:] = by_strips(sweeps.once, b, x)
 
     def smooth_one(self, x: np.ndarray, sweeps: int) -> None:
         """As many calls for A x = 0 and one vector x (n,), of a csr matrix with sorted indices.
@@ -60,6 +66,18 @@ class Relaxation:
         return halves
 
 
+def _inverses(blocks: np.ndarray) -> np.ndarray:
+    """Of (N, block, block) matrices: pseudo-inverses, which take ten times as long, only of those that need them."""
+    try:
+        inverses = np.linalg.inv(blocks)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(blocks)
+    needed = ~(np.linalg.norm(blocks, axis=(1, 2)) * np.linalg.norm(inverses, axis=(1, 2)) < WELL_CONDITIONED)
+    if needed.any():
+        inverses[needed] = np.linalg.pinv(blocks[needed])
+    return inverses
+
+
 def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -> np.ndarray:
     """What sweeps of Jacobi on A x = 0, damped by omega, leave of the errors x (n, K)."""
     diagonal = A.diagonal()
@@ -76,16 +94,10 @@ def _jacobi(indptr, indices, data, diagonal, omega, sweeps, x):
     old, new = x.copy(), np.empty_like(x)
     for _ in range(sweeps):
         for i in range(len(diagonal)):
-            s0 = s1 = s2 = s3 = 0.0
+            s = zero(x)
             for entry in range(indptr[i], indptr[i + 1]):
-                a, j = data[entry], indices[entry]
-                s0 += a * old[j, 0]
-                s1 += a * old[j, 1]
-                s2 += a * old[j, 2]
-                s3 += a * old[j, 3]
-            d = diagonal[i]
-            new[i, 0], new[i, 1] = old[i, 0] - omega * s0 / d, old[i, 1] - omega * s1 / d
-            new[i, 2], new[i, 3] = old[i, 2] - omega * s2 / d, old[i, 3] - omega * s3 / d
+                s = minus(s, -data[entry], load(old, indices[entry]))
+            store(new, i, minus(load(old, i), omega / diagonal[i], s))
         old, new = new, old
     return old
 
@@ -161,30 +173,3 @@ def _scalar_sweeps(indptr, indices, data, inverse, b, x):
                         rhs[k] -= data[entry] * x[j, k]
             for k in range(num_vectors):
                 x[i, k] = rhs[k] * inverse[i, 0, 0]
-
-
-@compiled()
-def _block_sweeps(indptr, indices, data, inverse, b, x):
-    indptr, indices = unsigned(indptr), unsigned(indices)
-    n, block = inverse.shape[0], inverse.shape[1]
-    num_vectors = b.shape[1]
-    rhs = np.empty((block, num_vectors))
-    for sweep in range(2):
-        for step in range(n):
-            i = step if sweep == 0 else n - 1 - step
-            for p in range(block):
-                for k in range(num_vectors):
-                    rhs[p, k] = b[i * block + p, k]
-            for entry in range(indptr[i], indptr[i + 1]):
-                j = indices[entry]
-                if j != i:
-                    for p in range(block):
-                        for q in range(block):
-                            for k in range(num_vectors):
-                                rhs[p, k] -= data[entry, p, q] * x[j * block + q, k]
-            for p in range(block):
-                for k in range(num_vectors):
-                    total = 0.0
-                    for q in range(block):
-                        total += inverse[i, p, q] * rhs[q, k]
-                    x[i * block + p, k] = total

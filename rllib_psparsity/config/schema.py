@@ -96,6 +96,17 @@ class RewardConfig(Section):
     """Test vectors of the block V-cycle (K)."""
     normalise: bool = False
     """Divide rewards by their running standard deviation."""
+    solves_per_setup: Positive = 1
+    """For `total_work`: over how many solves to 1e-8 the work of a set-up is spread."""
+
+    @model_validator(mode="after")
+    def _solves_have_an_effect(self) -> RewardConfig:
+        if self.solves_per_setup != 1 and self.name != "total_work":
+            raise ValueError(
+                f"solves_per_setup is {self.solves_per_setup}, but {self.name} does not pay for set-ups; set it to 1 or "
+                "reward.name to total_work"
+            )
+        return self
 
 
 class TemperatureConfig(Section):

@@ -24,7 +24,10 @@ STEPS_IN_DOUBT = 4
 """The same where two leave doubt, or hierarchies are told from each other. Of a poor one the estimate grows with them,
 of a good one it hardly does, or falls."""
 VECTORS = 4
-"""Right-hand sides at once: what the block V-cycle takes for little more than the price of one."""
+"""Right-hand sides at once, which take twice the time of one."""
+LARGE = 10_000
+"""Unknowns from which on one right-hand side is enough to tell whether a hierarchy is any good: the estimate strays by
+some 5 %. Where hierarchies are told from each other all are used."""
 WORK_LIMIT = 10.0
 """Work per digit above which a hierarchy is not kept without a comparison."""
 CLEARLY = 1.5
@@ -76,15 +79,17 @@ def estimated_work(
     """Work per digit of a few steps of conjugate gradients, in products with the finest matrix.
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
-    the mean over `VECTORS` seeded random right-hand sides of ``log10(|r_0| / |r_k|)``. While that is above `limit`,
-    another step is made, up to `STEPS_IN_DOUBT`. If it still is, or no digit is gained, and the residuals have grown in
-    any step, as they may at first on matrices of fourth order, digits are those of the error's energy norm between the
-    first step and the last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made
-    consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
+    matrix and no more than `STEPS`. While that is above `limit`, another step is made, up to `STEPS_IN_DOUBT`. If it
+    still is, or no digit is gained, and the residuals have grown in any step, as they may at first on matrices of
+    fourth order, digits are those of the error's energy norm between the first step and the last, as
+    `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D the
+    diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
-    b = np.random.default_rng(0).random((finest.shape[0], VECTORS)) - 0.5
+    vectors = 1 if finest.shape[0] >= LARGE and steps <= STEPS else VECTORS
+    b = np.random.default_rng(0).random((finest.shape[0], vectors)) - 0.5
     if singular:
         b = finest @ (b / finest.diagonal()[:, None])
 

@@ -7,13 +7,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from pyamg.multilevel import MultilevelSolver
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.direct_solver import DirectSolver
-from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, build_hierarchy, use_default_smoothers
+from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, build_hierarchy
 from rllib_psparsity.amg.new_values import with_new_values
 from rllib_psparsity.amg.products import transpose
+from rllib_psparsity.amg.solver import HierarchySolver, pyamg_level
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.deploy.decide import ranked_decides
 from rllib_psparsity.deploy.guard import (
@@ -50,7 +50,7 @@ class _Setup:
     reason: str = ""
 
 
-class LearnedSolver(MultilevelSolver):
+class LearnedSolver(HierarchySolver):
     """A `pyamg.multilevel.MultilevelSolver` made by `learned_solver`.
 
     All that PyAMG's class has works as usual: ``solve``, ``aspreconditioner``, ``levels``, ``operator_complexity``. For
@@ -175,13 +175,14 @@ class LearnedSolver(MultilevelSolver):
 
     def _use(self, system: System, B_was_given: bool, setup: _Setup, start: float, checked: float) -> None:
         """Become the solver of the set-up."""
-        levels = setup.hierarchy.pyamg_levels()
-        levels[0].A, levels[0].B = system.A, system.B
-        if system.scaling is not None and len(levels) > 1:
-            levels[0].P = system.scaling.prolongator(levels[0].P)
-            levels[0].R = transpose(levels[0].P)
-        super().__init__(levels, coarse_solver=_direct_on_finest(system, setup))
-        use_default_smoothers(self, _inverse_blocks(system, setup.hierarchy))
+        hierarchy, scaling = setup.hierarchy, system.scaling
+        super().__init__(
+            hierarchy.levels,
+            _direct_on_finest(system, setup),
+            _finest_in_given_units(system, hierarchy) if scaling is not None else None,
+            None if scaling is None else scaling.s,
+            _inverse_blocks(system, hierarchy),
+        )
         self._given_B = system.B if B_was_given else None  # a copy of the user's
         self._hierarchy = setup.hierarchy
         for level in self._hierarchy.levels:
@@ -213,6 +214,15 @@ def _require_same_form(system: System, finest: Any) -> None:
             raise InputError(
                 f"the update has {new} {what}, expected {old} as at the set-up; make a new solver with learned_solver"
             )
+
+
+def _finest_in_given_units(system: System, hierarchy: Hierarchy) -> Any:
+    """The finest level for PyAMG, whose matrix is the user's."""
+    P = hierarchy.levels[0].P
+    if P is None or system.scaling is None:
+        return pyamg_level(system.A, system.B)
+    P = system.scaling.prolongator(P)
+    return pyamg_level(system.A, system.B, P, transpose(P))
 
 
 def _block(A: csr_array | bsr_array) -> int:

@@ -200,22 +200,25 @@ def test_a_reward_keeps_no_state_and_prefers_the_better_hierarchy(name):
 
 
 @BOTH
-def test_total_work_is_that_of_the_solve_and_an_eighth_of_the_set_up(problems):
+@pytest.mark.parametrize("solves", [1, 3])
+def test_total_work_is_that_of_a_solve_and_its_share_of_the_set_up(problems, solves):
     hierarchy = built(problems)
     cycle = BlockVCycle(hierarchy.levels)
     solve = measure(PCGIterations(4), hierarchy, cycle, np.random.default_rng(3))
-    total = measure(TotalWork(4), hierarchy, cycle, np.random.default_rng(3))
+    reward = make_reward(RewardConfig(name="total_work", solves_per_setup=solves))
+    total = measure(reward, hierarchy, cycle, np.random.default_rng(3))
     setup = setup_work(hierarchy)
-    assert math.exp(-total.value) == pytest.approx(math.exp(-solve.value) + setup / 8)
+    assert math.exp(-total.value) == pytest.approx(math.exp(-solve.value) + setup / 8 / solves)
     assert total.work_per_digit == solve.work_per_digit == pytest.approx(math.exp(-solve.value))
     assert setup > 0 and total.gain_price < solve.gain_price and (total.after == solve.after).all()
 
 
-def test_a_unit_of_work_is_worth_what_it_adds_to_the_total():
+@pytest.mark.parametrize("solves", [1, 3])
+def test_a_unit_of_work_is_worth_what_it_adds_to_the_total(solves):
     """By a difference quotient: nonzeros of the coarse matrix cost the cycles and its own coarsening."""
     hierarchy = built(SCALAR)
     cycle = BlockVCycle(hierarchy.levels)
-    total = measure(TotalWork(4), hierarchy, cycle, np.random.default_rng(3))
+    total = measure(TotalWork(4, solves), hierarchy, cycle, np.random.default_rng(3))
     work, setup = total.work_per_digit, setup_work(hierarchy)
-    price = 2.0 * work / (hierarchy.cycle_complexity + 1.0) + setup_price(hierarchy) / 8
-    assert total.work_price == pytest.approx(price / (work + setup / 8))
+    price = 2.0 * work / (hierarchy.cycle_complexity + 1.0) + setup_price(hierarchy) / 8 / solves
+    assert total.work_price == pytest.approx(price / (work + setup / 8 / solves))

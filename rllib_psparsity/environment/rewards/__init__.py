@@ -58,6 +58,8 @@ REWARDS: dict[str, type] = {
 
 def make_reward(config: RewardConfig) -> Reward[Any]:
     """The reward that the configuration names, built in or registered."""
+    if config.name == "total_work":
+        return TotalWork(config.vectors, config.solves_per_setup)
     if config.name in REWARDS:
         return REWARDS[config.name](config.vectors)
     reward = load_extension("rewards", config.name, REWARDS)(config.vectors)
