@@ -16,6 +16,7 @@ from pyamg.aggregation.tentative import fit_candidates
 from pyamg.util.utils import get_Cpt_params, scale_T
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.amg.block_jacobi import smooth_blocks_by_jacobi
 from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, minimise_energy
 from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
 from rllib_psparsity.amg.jacobi import smooth_by_jacobi
@@ -137,7 +138,10 @@ def _smoothed_aggregation(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp:
     T, B_coarse = fit_candidates(AggOp, B)
     if recipe.prolongation == "jacobi":
         # Local weights: a spectral radius from a random start would make P differ from run to run.
-        P = jacobi_prolongation_smoother(A, T, C, B_coarse, filter_entries=True, weighting="local")
+        if A.format == "bsr":
+            P = smooth_blocks_by_jacobi(A, T, C, B_coarse)
+        else:
+            P = jacobi_prolongation_smoother(A, T, C, B_coarse, filter_entries=True, weighting="local")
     else:
         P = energy_prolongation_smoother(
             A, T, C, B_coarse, None, (False, {}), maxiter=ENERGY_ITERATIONS, degree=_degree(recipe)

@@ -8,11 +8,9 @@ from scipy.sparse import bsr_array, csr_array
 from rllib_psparsity.amg.block_sweeps import BlockSweeps
 from rllib_psparsity.amg.block_vectors import by_strips
 from rllib_psparsity.amg.registers import load, minus, store, zero
+from rllib_psparsity.amg.small_inverses import small_inverses
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
-
-WELL_CONDITIONED = 1e10
-"""Condition number (Frobenius norm) below which a block has an inverse that is its pseudo-inverse."""
 
 
 class Relaxation:
@@ -37,7 +35,7 @@ class Relaxation:
         on_diagonal = np.flatnonzero(rows == A.indices)
         self._data = A.data
         self.inverse = np.zeros((len(A.indptr) - 1, block, block))
-        self.inverse[rows[on_diagonal]] = _inverses(A.data[on_diagonal])
+        self.inverse[rows[on_diagonal]] = small_inverses(A.data[on_diagonal])
 
     def __call__(self, b: np.ndarray, x: np.ndarray) -> None:
         """One forward and one backward sweep on A x = b; x is changed in place."""
@@ -64,18 +62,6 @@ class Relaxation:
         if halves is None:
             halves = self._halves = _halves(self.A.indptr, self.A.indices)
         return halves
-
-
-def _inverses(blocks: np.ndarray) -> np.ndarray:
-    """Of (N, block, block) matrices: pseudo-inverses, which take ten times as long, only of those that need them."""
-    try:
-        inverses = np.linalg.inv(blocks)
-    except np.linalg.LinAlgError:
-        return np.linalg.pinv(blocks)
-    needed = ~(np.linalg.norm(blocks, axis=(1, 2)) * np.linalg.norm(inverses, axis=(1, 2)) < WELL_CONDITIONED)
-    if needed.any():
-        inverses[needed] = np.linalg.pinv(blocks[needed])
-    return inverses
 
 
 def jacobi(A: csr_array | bsr_array, x: np.ndarray, omega: float, sweeps: int) -> np.ndarray:

@@ -103,8 +103,8 @@ class RewardConfig(Section):
     def _solves_have_an_effect(self) -> RewardConfig:
         if self.solves_per_setup != 1 and self.name != "total_work":
             raise ValueError(
-                f"solves_per_setup is {self.solves_per_setup}, but {self.name} does not pay for set-ups; set it to 1 or "
-                "reward.name to total_work"
+                f"solves_per_setup is {self.solves_per_setup}, but {self.name} does not pay for set-ups; set it to 1, "
+                "or reward.name to total_work"
             )
         return self
 

@@ -18,7 +18,7 @@ DIGITS = 8.0
 
 
 class TotalWork:
-    """``-log(WPD + S / (8 k))``: the work per digit of one of k solves to 1e-8, its share of the set-up's work S included.
+    """``-log(WPD + S / (8 k))``: the work per digit of one of k solves to 1e-8, with its share of the set-up's work S.
 
     WPD as `PCGIterations` measures it, S by the cost model of `amg.setup_cost`, in passes over the nonzeros of A. A
     clock would measure the machine; the model has every recipe's cost once and for all.
