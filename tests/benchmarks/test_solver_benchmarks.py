@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import any_matrix, first_call, guard, sequence
+from benchmarks import any_matrix, cycle, first_call, guard, sequence
 
 
 def _result(directory: Path, name: str) -> dict:
@@ -24,6 +24,16 @@ def test_the_guard_is_measured_on_good_and_bad_policies(tmp_path: Path) -> None:
     from rllib_psparsity.deploy import multilevel
 
     assert multilevel.perf_counter is hierarchy.perf_counter and multilevel.perf_counter.__name__ == "perf_counter"
+
+
+def test_kernels_and_pyamg_make_the_same_iterations(tmp_path: Path) -> None:
+    cycle.main(["--quick", "--out", str(tmp_path)])
+    result = _result(tmp_path, "cycle")
+    assert len(result["figures"]) == len(result["repeats"]) == 2
+    for row in result["repeats"]:
+        for repeat in row["repeats"]:
+            assert repeat["kernels"]["iterations"] == repeat["PyAMG"]["iterations"] > 3
+            assert all(repeat[way][what] > 0 for way in ("kernels", "PyAMG") for what in ("cycle", "solve"))
 
 
 def test_the_sequence_has_one_solution_in_all_ways(tmp_path: Path) -> None:

@@ -110,6 +110,11 @@ def test_a_list_can_be_set_whole() -> None:
             "policy.backbone: there is no backbone 'gatt': it is not one of sparse, gat, gcn, sage, gin, and no "
             "installed package registers it; use the nearest, 'gat', or install the package that registers it",
         ),
+        (
+            ["reward.solves_per_setup=3"],
+            "reward: solves_per_setup is 3, but pcg_iterations does not pay for set-ups; set it to 1, or reward.name to "
+            "total_work",
+        ),
         (["policy=3"], "policy is 3, but must be a mapping of keys to values"),
         (["problems.families=4"], "problems.families is 4, but must be a list"),
         (["problems.families=[]"], "problems.families is [], but must be a list of 1 or more elements"),
