@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.setup_cost [--problems 12] [--repeats 5]
 
 Problems of several families are set up by every construction of the menu, with the mask of its textbook measure, and
-solved by conjugate gradients with their cycle. A unit of work is the solve's CPU seconds by iteration and by ``cycle complexity + 1``, those in
-which a solve passes once over the nonzeros of A. The cost of a construction is the seconds of its coarsenings, that of
-an observation the seconds of features and a pooled network, which the shipped policy for one solve has; both over all
-levels, by unit of work and by the nonzeros of those levels relative to A's. Figures are medians over problems; scalar
-ones and those of blocks apart. They go by hand into `amg/setup_cost.py`, which a test compares with the committed
-result.
+solved by conjugate gradients with the V-cycle's kernels. A unit of work is the solve's CPU seconds by iteration and by
+``cycle complexity + 1``, those in which a solve passes once over the nonzeros of A. The cost of a construction is the
+seconds of its coarsenings, that of an observation the seconds of features and a pooled network, which the shipped
+`default` has; both over all levels, by unit of work and by the nonzeros of those levels relative to A's. Figures are
+medians over problems; scalar ones and those of blocks apart. They go by hand into `amg/setup_cost.py`, which a test
+compares with the committed result.
 """
 
 from __future__ import annotations

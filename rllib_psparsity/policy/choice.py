@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.amg.recipe import parse_menu
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.coherent_noise import coherent_uniform
@@ -65,10 +66,23 @@ def sample(config: PolicyConfig, logits: Logits, rngs: Sequence[np.random.Genera
 def mode(config: PolicyConfig, logits: Logits, rank: int = 0) -> Choice:
     """The most likely recipe, the first of equals, and the most likely units given that recipe.
 
-    With a `rank` the recipe has that many before it which are as likely or more.
+    With a `rank` the recipe that is tried after so many others. Recipes of one coarsening are much alike, so the most
+    likely of every other coarsening come right after the most likely of all, then the rest by their probability.
     """
-    ranked = np.argsort(-logits.recipe_logits, axis=1, kind="stable")
-    return _choose(config, logits, ranked[:, rank], [None] * len(logits.graphs))
+    recipes = [
+        _tried(config, graph, of_graph)[rank] if rank else int(np.argmax(of_graph))
+        for graph, of_graph in zip(logits.graphs, logits.recipe_logits, strict=True)
+    ]
+    return _choose(config, logits, np.array(recipes), [None] * len(logits.graphs))
+
+
+def _tried(config: PolicyConfig, graph: LevelGraph, recipe_logits: np.ndarray) -> list[int]:
+    """All recipes in the order of `mode`'s ranks; those that the graph cannot have come last."""
+    menu = parse_menu(config.recipes)
+    likely = np.argsort(-recipe_logits, kind="stable").tolist()
+    likeliest = {menu[r].coarsening: r for r in reversed(likely) if not (menu[r].scalar_only and graph.block_size > 1)}
+    first = [r for r in likely if r in likeliest.values()]
+    return first + [r for r in likely if r not in first]
 
 
 def _choose(

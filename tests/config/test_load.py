@@ -112,8 +112,8 @@ def test_a_list_can_be_set_whole() -> None:
         ),
         (
             ["reward.solves_per_setup=3"],
-            "reward: solves_per_setup is 3, but pcg_iterations does not pay for set-ups; set it to 1, or reward.name to "
-            "total_work",
+            "reward: solves_per_setup is 3, but pcg_iterations does not pay for set-ups; set it to 1, or "
+            "reward.name to total_work",
         ),
         (["policy=3"], "policy is 3, but must be a mapping of keys to values"),
         (["problems.families=4"], "problems.families is 4, but must be a list"),

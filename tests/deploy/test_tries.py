@@ -33,12 +33,26 @@ def _alone(A, rank: int):
     return build_hierarchy(A, B, decide, menu=POLICY.menu, limits=POLICY.limits)
 
 
-def test_ranks_are_the_finest_recipes_by_their_logits():
+def test_ranks_are_the_finest_recipes_by_coarsening_and_logits():
     graph = Level(*check_matrix(ANISOTROPIC)).graph
     logits = POLICY.inference.logits([graph]).recipe_logits[0]
     recipes = [decide(graph).recipe for decide in ranked_decides(POLICY.inference, len(POLICY.menu))]
     assert sorted(recipes) == list(range(len(POLICY.menu)))
-    assert (np.diff(logits[recipes]) <= 0).all() and recipes[0] == policy_decide(POLICY.inference)(graph).recipe
+    coarsenings = [POLICY.menu[recipe].coarsening for recipe in recipes]
+    assert len(set(coarsenings[:3])) == 3  # all that there are, each by its likeliest recipe
+    for k in range(3):
+        assert logits[recipes[k]] == max(logits[r] for r in recipes if POLICY.menu[r].coarsening == coarsenings[k])
+    assert (np.diff(logits[recipes[:3]]) <= 0).all() and (np.diff(logits[recipes[3:]]) <= 0).all()
+    assert recipes[0] == policy_decide(POLICY.inference)(graph).recipe
+
+
+def test_recipes_that_blocks_cannot_have_come_last():
+    A, B = linear_elasticity((8, 8), format="bsr")
+    graph = Level(*check_matrix(A, B)).graph
+    recipes = [decide(graph).recipe for decide in ranked_decides(POLICY.inference, len(POLICY.menu))]
+    scalar_only = [POLICY.menu[recipe].scalar_only for recipe in recipes]
+    assert scalar_only == sorted(scalar_only) and any(scalar_only)
+    assert len({POLICY.menu[recipe].coarsening for recipe in recipes[:2]}) == 2
 
 
 def test_below_the_finest_level_every_rank_decides_alike():
