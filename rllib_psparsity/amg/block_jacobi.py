@@ -38,7 +38,7 @@ def smooth_blocks_by_jacobi(A: bsr_array, T: bsr_array, C: csr_array, B_coarse: 
 
 def _filtered(A: bsr_array, C: csr_array) -> bsr_array:
     """A without the blocks that are zero, or that C has no entry for."""
-    # One of A's blocks that C does not have: where a product of their patterns has no entry.
+    # A product entry by entry keeps what both have: of A the numbers of its blocks.
     number = csr_array((np.arange(1, len(A.indices) + 1), A.indices, A.indptr), shape=C.shape)
     pattern = csr_array((np.ones(C.nnz, dtype=np.int64), C.indices, C.indptr), shape=C.shape)
     kept = number.multiply(pattern).tocsr()

@@ -31,7 +31,7 @@ def policy_decide(inference: Inference, mode: bool = True, rng: np.random.Genera
 
 
 def ranked_decides(inference: Inference, count: int) -> tuple[Decide, ...]:
-    """Several of the policy's hierarchies of one matrix: each takes another recipe on the finest level, by `mode`'s ranks.
+    """Several hierarchies of one matrix by the policy, each with another recipe on the finest level: `mode`'s ranks.
 
     Everything else is the most likely decision, so the first is `policy_decide`. They are for use one after the other:
     the finest level's logits are computed for the first and forgotten with the last.

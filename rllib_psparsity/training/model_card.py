@@ -44,11 +44,12 @@ def _training(config: Config, iteration: int, metrics: Sequence[dict[str, Any]])
     order = f"\n\nThe nodes of {renumbered:.0%} of the problems were in random order." if renumbered else ""
     start = f" It went on from the policy `{training.start_from}`." if training.start_from else ""
     network = "a pooled network, its values by the backbone" if policy.network == "pooled" else "backbone"
-    recipes = "\n".join(f"- {name}" for name in policy.recipes)
+    reward, recipes = config.reward, "\n".join(f"- {name}" for name in policy.recipes)
+    solves = f" with {reward.solves_per_setup} solves a set-up" if reward.solves_per_setup > 1 else ""
     return f"""## Training
 
 Trained with rllib_psparsity: {iteration} iterations of {training.episodes_per_iteration} episodes by
-{training.algorithm.upper()}, seed {config.seed}, reward `{config.reward.name}`,
+{training.algorithm.upper()}, seed {config.seed}, reward `{reward.name}`{solves},
 {network} `{policy.backbone}` of width {policy.width} with {policy.layers} layers.{duration}{start}
 
 On problems drawn from these families (size: nodes along a side):
