@@ -17,6 +17,9 @@ from rllib_psparsity.unsigned import unsigned
 LOG_FLOOR = -8.0
 """Couplings below 10^-8 of the diagonals count as 10^-8."""
 
+IN_CACHE = 8192
+"""Edges whose features, 44 bytes each, stay in a processor's cache between two passes over them."""
+
 TINY = 1e-300
 """Smallest divisor: the reciprocal of anything less might overflow."""
 
@@ -38,10 +41,14 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     num_edges, rows = _row_statistics(*W, node_features)
     edge_index = np.empty((2, num_edges), dtype=np.int32)
     edge_features = np.empty((num_edges, len(EDGE_FEATURES)), dtype=np.float32)
-    _edge_features(*W, rows, edge_index, edge_features)
-    # Here, since numpy takes the logarithms of many at once.
-    relative = np.maximum(edge_features[:, 0], np.float32(0.1 * 10.0**LOG_FLOOR))
-    np.maximum(np.log10(relative, out=relative), LOG_FLOOR, out=edge_features[:, 0])
+    distance, nearest = np.empty(num_edges), np.full(n, np.inf)
+    _edge_features(*W, rows, edge_index, edge_features, distance, nearest)
+    for start in range(0, num_edges, IN_CACHE):
+        part = slice(start, min(start + IN_CACHE, num_edges))
+        _nearness(edge_index, distance, nearest, edge_features, part.start, part.stop)
+        # Here, since numpy takes the logarithms of many at once.
+        relative = np.maximum(edge_features[part, 0], np.float32(0.1 * 10.0**LOG_FLOOR))
+        np.maximum(np.log10(relative, out=relative), LOG_FLOOR, out=edge_features[part, 0])
     return LevelGraph(node_features, edge_index, edge_features, level, block)
 
 
@@ -165,8 +172,8 @@ def _one_way_distance(response, full):
 
 
 @compiled()
-def _edge_features(indptr, indices, values, rows, edge_index, edge):
-    """Fill both arrays, the first feature without its logarithm.
+def _edge_features(indptr, indices, values, rows, edge_index, edge, distance, nearest):
+    """Fill all arrays but the features 8 and 9, the first without its logarithm; `nearest` is infinite before.
 
     The evolution distance of an edge, 0 for the strongest, is the mean over both ends of
     ``|1 - z_i / z_j|`` for the delta function z of i, evolved by S^2 (Olson, Schroder and Tuminaro 2010, section 3, for
@@ -175,8 +182,6 @@ def _edge_features(indptr, indices, values, rows, edge_index, edge):
     indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved = rows
     n = len(diagonal)
-    distance = np.empty(len(edge))
-    nearest = np.full(n, np.inf)
     spread = np.zeros(n)  # row i of W D^-1 without its diagonal, scattered
     count = 0
     for i in range(n):
@@ -229,6 +234,11 @@ def _edge_features(indptr, indices, values, rows, edge_index, edge):
             count += 1
         for e in range(start, end):
             spread[indices[e]] = 0.0
-    for e in range(len(edge)):
+
+
+@compiled()
+def _nearness(edge_index, distance, nearest, edge, start, stop):
+    """Features 8 and 9 of the edges from start to stop: how near an edge is, of those of its ends."""
+    for e in range(start, stop):
         v_i, v_j = nearest[edge_index[0, e]] / distance[e], nearest[edge_index[1, e]] / distance[e]
         edge[e, 8], edge[e, 9] = min(v_i, v_j), max(v_i, v_j)
