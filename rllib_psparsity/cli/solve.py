@@ -97,7 +97,7 @@ def solve(
     print(f"right-hand side: {origin}", flush=True)
     with SolveProgress(console) as progress:
         progress.show("loading kernels")
-        _load_kernels(loaded, build, blocks=problem.block_size > 1)
+        _load_kernels(loaded, build, problem.block_size)
         progress.show("set-up")
         start = perf_counter()
         try:
@@ -146,17 +146,17 @@ def _right_hand_side(rhs: Path | None, n: int) -> tuple[np.ndarray, str]:
     return random_right_hand_side(n), "a normal vector of seed 0, since no --rhs is given"
 
 
-def _load_kernels(policy: LoadedPolicy, build: Callable[[Problem], LearnedSolver], blocks: bool) -> None:
+def _load_kernels(policy: LoadedPolicy, build: Callable[[Problem], LearnedSolver], block: int) -> None:
     """Load the kernels, or compile them after an installation, before a clock runs: those of every recipe, since only
     the set-up that is timed shows which ones the policy chooses. The guard's own recipes are mostly among them."""
     from rllib_psparsity.amg.measurement import measure_solve
     from rllib_psparsity.evaluation.arms import recipe_methods
     from rllib_psparsity.evaluation.warm_up import warm_up_problem
 
-    tiny = warm_up_problem(blocks)
+    tiny = warm_up_problem(block, block)
     with suppress(SetupFailure):  # without the guard; the user's matrix may fare better
         measure_solve(build(tiny))
-    menu = tuple(recipe for recipe in policy.menu if not (blocks and recipe.scalar_only))
+    menu = tuple(recipe for recipe in policy.menu if not (block > 1 and recipe.scalar_only))
     for method in recipe_methods(menu, policy.limits):
         method.build(tiny)
 

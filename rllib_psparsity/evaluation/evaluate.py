@@ -12,7 +12,7 @@ from rllib_psparsity.evaluation.method import Measurable
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import Row, read_rows, write_rows
 from rllib_psparsity.evaluation.suite import Suite
-from rllib_psparsity.evaluation.warm_up import warm_up_problem
+from rllib_psparsity.evaluation.warm_up import kind_of, warm_up_problem
 
 SETTINGS, CALLS = "settings", "calls"
 
@@ -28,7 +28,7 @@ class Evaluation:
     suite, methods, seeds, repeats : what is measured; a seed decides the right-hand side
     out : Parquet file; rows that it holds from an earlier call are kept and not measured again
     identity : what else decides the figures, such as the hash of the policy, by name
-    warm_up : run once beside `methods` before the first measurement, and not measured
+    warm_up : run once beside `methods` before the first problem of a kind, and not measured
 
     Raises
     ------
@@ -82,16 +82,18 @@ class Evaluation:
         """Measure what is missing; saves after every problem, and what there is when interrupted."""
         held = {(row["problem"], row["seed"], row["method"]) for row in self.rows}
         keys = [(problem, seed) for problem in self.suite.problems for seed in self.seeds]
-        total, done, warm = self.repeats * len(keys) * len(self.methods), self.repeats * len(held), False
+        total, done = self.repeats * len(keys) * len(self.methods), self.repeats * len(held)
+        kinds: set[tuple[int, int]] = set()
         for entry, seed in keys:
             methods = [method for method in self.methods if (entry.name, seed, method.name) not in held]
             if not methods:
                 continue
-            if not warm:
+            if not kinds:
                 self._calls.append({"command": command_line(), "commit": commit()})
-                _load_code(self._warm_up)
-                warm = True
             problem = entry.make()
+            if kind_of(problem) not in kinds:
+                kinds.add(kind_of(problem))
+                _load_code(self._warm_up, *kind_of(problem))
             applicable = [method for method in methods if method.applies_to(problem)]
             after = done + self.repeats * len(methods)
             rounds: list[Row] = []
@@ -107,9 +109,9 @@ class Evaluation:
             done = after
 
 
-def _load_code(methods: Sequence[Measurable]) -> None:
-    for problem in (warm_up_problem(blocks=False), warm_up_problem(blocks=True)):
-        list(measure_rounds(problem, [method for method in methods if method.applies_to(problem)], 0, 1))
+def _load_code(methods: Sequence[Measurable], block: int, num_candidates: int) -> None:
+    problem = warm_up_problem(block, num_candidates)
+    list(measure_rounds(problem, [method for method in methods if method.applies_to(problem)], 0, 1))
 
 
 def _short(value: Any) -> str:

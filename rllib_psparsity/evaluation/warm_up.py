@@ -1,4 +1,4 @@
-"""Tiny problems: compiled kernels and libraries are loaded at first use, which is no property of what is measured."""
+"""Small problems: compiled kernels and libraries are loaded at first use, which is no property of what is measured."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from rllib_psparsity.problems.problem import Problem
 LAPLACIAN = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
 
 
-def warm_up_problem(blocks: bool) -> Problem:
-    """1,600 unknowns as a csr_array or, the same matrix, in 2x2 blocks: kernels do not depend on the blocks' size.
+SIDE = 48
+"""Enough for a coarse level that is coarsened in its turn: it has kernels of its own."""
 
-    Enough for a coarse level that is coarsened in its turn: it has kernels of its own.
-    """
-    A = stencil_matrix(LAPLACIAN, (40, 40))
-    if not blocks:
-        return Problem(A, np.ones((1600, 1)), "warm-up", "warm-up")
-    return Problem(bsr_array(A.tobsr((2, 2))), np.tile(np.eye(2), (800, 1)), "warm-up of blocks", "warm-up")
+
+def kind_of(problem: Problem) -> tuple[int, int]:
+    """What kernels are compiled for: unknowns a block, and candidates, which are unknowns a block of coarse levels."""
+    return problem.block_size, problem.B.shape[1]
+
+
+def warm_up_problem(block: int, num_candidates: int) -> Problem:
+    """A Laplacian of some 2,300 unknowns of this kind, as a csr_array for blocks of 1."""
+    A = stencil_matrix(LAPLACIAN, (block * (SIDE // block), SIDE))
+    n = A.shape[0]
+    others = np.random.default_rng(0).standard_normal((n, max(num_candidates - block, 0)))
+    B = np.hstack([np.tile(np.eye(block), (n // block, 1))[:, :num_candidates], others])
+    return Problem(A if block == 1 else bsr_array(A.tobsr((block, block))), B, f"warm-up {block}", "warm-up")

@@ -117,7 +117,7 @@ def test_kernels_are_loaded_before_the_set_up_that_is_timed(
 
     monkeypatch.setattr("rllib_psparsity.evaluation.arms.recipe_methods", methods)
     assert main(["solve", str(matrix), "--no-guard", "--policy", "default"]) == 0
-    assert built == [(1600, blocks), (SIDE * SIDE * (3 if blocks else 1), blocks)]
+    assert built == [(2304, blocks), (SIDE * SIDE * (3 if blocks else 1), blocks)]
     assert "sa/jacobi/evolution" in recipes and ("classical/modified/classical" in recipes) is not blocks
 
 

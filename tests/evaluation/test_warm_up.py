@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rllib_psparsity import learned_solver
+from rllib_psparsity.evaluation.warm_up import kind_of, warm_up_problem
+from rllib_psparsity.problems.validation import check_matrix
+
+
+@pytest.mark.parametrize(("block", "num_candidates"), [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3), (3, 6), (3, 1)])
+def test_every_kind_of_kernel_is_run(block, num_candidates):
+    problem = warm_up_problem(block, num_candidates)
+    assert kind_of(problem) == (block, num_candidates)
+    A, B = check_matrix(problem.A, problem.B)
+    assert np.linalg.matrix_rank(B) == num_candidates
+    ml = learned_solver(A, B)
+    assert len(ml.levels) >= 3  # a coarse level that is coarsened in its turn
+    if block > 1:
+        assert ml.levels[1].A.blocksize == (num_candidates, num_candidates)
