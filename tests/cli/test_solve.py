@@ -118,7 +118,7 @@ def test_kernels_are_loaded_before_the_set_up_that_is_timed(
     monkeypatch.setattr("rllib_psparsity.evaluation.arms.recipe_methods", methods)
     assert main(["solve", str(matrix), "--no-guard", "--policy", "default"]) == 0
     assert built == [(2304, blocks), (SIDE * SIDE * (3 if blocks else 1), blocks)]
-    assert "sa/jacobi/evolution" in recipes and ("classical/modified/classical" in recipes) is not blocks
+    assert "sa/jacobi/evolution" in recipes and ("classical/modified/evolution" in recipes) is not blocks
 
 
 def test_a_policy_of_another_backbone(capsys: pytest.CaptureFixture[str], matrix: Path, tmp_path: Path) -> None:
