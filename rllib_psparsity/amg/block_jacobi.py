@@ -44,7 +44,7 @@ def _filtered(A: bsr_array, C: csr_array) -> bsr_array:
     kept = number.multiply(pattern).tocsr()
     blocks = A.data[kept.data - 1]
     there = blocks.any(axis=(1, 2))
-    indptr = np.r_[0, np.cumsum(there)][kept.indptr]
+    indptr = np.r_[0, np.cumsum(there)][kept.indptr].astype(A.indptr.dtype)  # PyAMG's kernels take no mixture
     return bsr_array((blocks[there], kept.indices[there], indptr), shape=A.shape)
 
 

@@ -8,10 +8,15 @@ from pyamg.gallery import linear_elasticity
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_jacobi import smooth_blocks_by_jacobi
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.prolongation import aggregate
+from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.amg.small_inverses import small_inverses
 from rllib_psparsity.amg.strength import strength_matrix
 from rllib_psparsity.graph.features import level_graph
+from rllib_psparsity.graph.level_graph import LevelGraph
 from tests.amg.cases import coarse_level, problem
 
 
@@ -46,6 +51,7 @@ def assert_as_pyamg(A: bsr_array, T: bsr_array, C: csr_array, B_coarse: np.ndarr
     ours = smooth_blocks_by_jacobi(A, T, C, B_coarse)
     theirs = jacobi_prolongation_smoother(A, T.copy(), C, B_coarse, filter_entries=True, weighting="local")
     assert ours.format == "bsr" and ours.blocksize == theirs.blocksize
+    assert {ours.indices.dtype, ours.indptr.dtype} == {A.indices.dtype}  # other recipes go on in PyAMG's kernels
     np.testing.assert_allclose(ours.toarray(), theirs.toarray(), rtol=0, atol=1e-10 * abs(theirs).max())
     for before, after in zip(kept, (A.data, T.data, C.data), strict=True):
         np.testing.assert_array_equal(before, after)
@@ -85,3 +91,15 @@ def test_small_inverses_are_pseudo_inverses():
     singular[[2, 4]] = 0.0
     for blocks in (regular, nearly, singular, regular[:0]):
         np.testing.assert_allclose(small_inverses(blocks), np.linalg.pinv(blocks), atol=1e-11)
+
+
+@pytest.mark.parametrize("below", ["sa/energy2/classical", "rootnode/energy1/classical", "sa/jacobi/evolution"])
+def test_other_recipes_go_on_where_it_has_been(below):
+    case = problem("elasticity", size=16)
+    menu = Recipe.parse("sa/jacobi/classical"), Recipe.parse(below)
+
+    def decide(graph: LevelGraph) -> Decision:
+        return Decision(np.ones(graph.num_edges, dtype=bool), min(graph.level, 1))
+
+    hierarchy = build_hierarchy(case.A, case.B, decide, menu=menu, limits=Limits(max_coarse=6))
+    assert hierarchy.end == "coarse" and len(hierarchy.levels) == 3, hierarchy.failure
