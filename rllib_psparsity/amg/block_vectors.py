@@ -44,7 +44,7 @@ def _strip(x: np.ndarray, columns: slice) -> np.ndarray:
 
 def multiply(A: csr_array | bsr_array, x: np.ndarray) -> np.ndarray:
     """A x for x (n, K) or (n,) float64."""
-    if A.format == "bsr" or x.ndim == 1:
+    if A.format == "bsr" or x.ndim == 1 or x.shape[1] == 1:
         return A @ x
     return by_strips(lambda strip: _product(A.indptr, A.indices, A.data, strip), x)
 
