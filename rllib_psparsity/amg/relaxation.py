@@ -33,7 +33,6 @@ class Relaxation:
             return
         rows = np.repeat(np.arange(len(A.indptr) - 1), np.diff(A.indptr))
         on_diagonal = np.flatnonzero(rows == A.indices)
-        self._data = A.data
         self.inverse = np.zeros((len(A.indptr) - 1, block, block))
         self.inverse[rows[on_diagonal]] = small_inverses(A.data[on_diagonal])
 
