@@ -47,9 +47,11 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     num_columns = len(T.b_coarse)
     member_indptr, members = _members(T.columns, num_columns)
     indptr, rows = _reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
-    values = _minimise(
+    # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
+    values, *work = (np.empty(len(rows)) for _ in range(4))
+    _minimise(
         *(A.indptr, A.indices, A.data, indptr, rows, member_indptr, members),
-        *(T.columns, T.values, T.is_root, T.b_coarse, ENERGY_ITERATIONS),
+        *(T.columns, T.values, T.is_root, T.b_coarse, ENERGY_ITERATIONS, values, *work),
     )
     count = _drop_zeros(indptr, rows, values)
     p_indptr, p_indices, p_data = transposed(indptr, rows[:count], values[:count], A.shape[0])
@@ -117,48 +119,54 @@ def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree
 
 
 @compiled(error_model="numpy")
-def _minimise(indptr, indices, data, p_indptr, rows, member_indptr, members, columns, values, is_root, b, iterations):
-    """Values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
+def _minimise(
+    indptr, indices, data, p_indptr, rows, member_indptr, members, columns, values, is_root, b, iterations,
+    x, residual, direction, product
+):  # fmt: skip
+    """x: values of P on the pattern, by columns. A division by zero gives what is not finite, and is refused later."""
     indptr, indices = unsigned(indptr), unsigned(indices)
     p_indptr, rows = unsigned(p_indptr), unsigned(rows)
     member_indptr, members = unsigned(member_indptr), unsigned(members)
     n, num_columns = len(columns), len(b)
     weight, projection = np.zeros(n), np.zeros(n)  # inverses of the rows' sums of |A|, and of b_i . b_i
-    x = np.zeros(len(rows))
     for j in range(num_columns):
         for e in range(p_indptr[j], p_indptr[j + 1]):
             projection[rows[e]] += b[j] * b[j]
-            if columns[rows[e]] == j:
-                x[e] = values[rows[e]]
+            x[e] = values[rows[e]] if columns[rows[e]] == j else 0.0
+            direction[e] = 0.0
     for i in range(n):
         for e in range(indptr[i], indptr[i + 1]):
             weight[i] += abs(data[e])
         weight[i] = 1.0 / weight[i] if weight[i] != 0.0 else 0.0
         projection[i] = 1.0 / projection[i] if projection[i] != 0.0 else 0.0
     dense, along = np.zeros(n), np.empty(n)
-    residual, direction, product = np.empty(len(x)), np.zeros(len(x)), np.empty(len(x))
     _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, members, values, b, dense, along, residual)
-    _project(p_indptr, rows, x, b, projection, along, residual)
+    for i in range(n):
+        along[i] *= projection[i]
     norm = 0.0
-    for e in range(len(x)):
-        residual[e] = -residual[e]
-        norm += residual[e] * (residual[e] * weight[rows[e]])
+    for j in range(num_columns):
+        for e in range(p_indptr[j], p_indptr[j + 1]):
+            residual[e] = along[rows[e]] * b[j] - residual[e]
+            norm += residual[e] * (residual[e] * weight[rows[e]])
     beta = 0.0
     for _ in range(iterations):
         if norm < TOLERANCE:
             break
-        for e in range(len(x)):
-            direction[e] = residual[e] * weight[rows[e]] + beta * direction[e]
-        _product(indptr, indices, data, p_indptr, rows, direction, b, dense, along, product)
-        alpha = norm / _project(p_indptr, rows, direction, b, projection, along, product)
+        # A direction is orthogonal to b in every row, so its product with A needs no projection to give alpha.
+        alpha = norm / _next_product(
+            indptr, indices, data, p_indptr, rows, residual, weight, beta, b, direction, dense, along, product
+        )
+        for i in range(n):
+            along[i] *= projection[i]
         before, norm = norm, 0.0
-        for e in range(len(x)):
-            residual[e] -= alpha * product[e]
-            norm += residual[e] * (residual[e] * weight[rows[e]])
-            if not is_root[rows[e]]:
-                x[e] += alpha * direction[e]
+        for j in range(num_columns):
+            for e in range(p_indptr[j], p_indptr[j + 1]):
+                i = rows[e]
+                residual[e] -= alpha * (product[e] - along[i] * b[j])
+                norm += residual[e] * (residual[e] * weight[i])
+                if not is_root[i]:
+                    x[e] += alpha * direction[e]
         beta = norm / before
-    return x
 
 
 # In the functions below the index arrays are unsigned already.
@@ -185,12 +193,15 @@ def _tentative_product(indptr, indices, data, p_indptr, rows, member_indptr, mem
 
 
 @compiled()
-def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
-    """y = A X on the pattern, and along = y b. `dense` is zero before and after."""
+def _next_product(indptr, indices, data, p_indptr, rows, residual, weight, beta, b, x, dense, along, y):
+    """The next direction x = residual * weight + beta x, y = A x on the pattern, and along = y b; returns the sum of
+    all x y. `dense` is zero before and after."""
     ends = indptr[1:]
     along[:] = 0.0
+    inner = 0.0
     for j in range(len(b)):
         for e in range(p_indptr[j], p_indptr[j + 1]):
+            x[e] = residual[e] * weight[rows[e]] + beta * x[e]
             dense[rows[e]] = x[e]
         for e in range(p_indptr[j], p_indptr[j + 1]):
             i = rows[e]
@@ -199,20 +210,9 @@ def _product(indptr, indices, data, p_indptr, rows, x, b, dense, along, y):
                 total += data[f] * dense[indices[f]]
             y[e] = total
             along[i] += total * b[j]
+            inner += x[e] * total
         for e in range(p_indptr[j], p_indptr[j + 1]):
             dense[rows[e]] = 0.0
-
-
-@compiled()
-def _project(p_indptr, rows, x, b, projection, along, y):
-    """Take out of y what it adds along b; returns the sum of all x y."""
-    for i in range(len(along)):
-        along[i] *= projection[i]
-    inner = 0.0
-    for j in range(len(b)):
-        for e in range(p_indptr[j], p_indptr[j + 1]):
-            y[e] -= along[rows[e]] * b[j]
-            inner += x[e] * y[e]
     return inner
 
 
