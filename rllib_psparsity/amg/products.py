@@ -35,8 +35,7 @@ def galerkin_product(
     else:
         n = P.shape[1]
         factors = (array for M in (R, A, P) for array in (M.indptr, M.indices, M.data))
-        capacity = len(R.indices) + n  # a guess, which grows; made by numpy, which asks for huge pages
-        indptr, indices, data = _triple_product(*factors, np.empty(capacity, np.int32), np.empty(capacity))
+        indptr, indices, data = _triple_product(*factors)
         indptr, indices, data = sort_rows(indptr, indices, data, n)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
@@ -75,9 +74,7 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
 
 
 @compiled()
-def _triple_product(
-    r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data, coarse_indices, coarse_data
-):
+def _triple_product(r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data):
     """CSR arrays of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that vanish.
 
     A row of R A is used up at once, so that no product of the size of A is ever stored.
@@ -87,10 +84,11 @@ def _triple_product(
     p_start, p_end, p_indices = unsigned(p_indptr), unsigned(p_indptr)[1:], unsigned(p_indices)
     n, num_coarse = len(end), len(r_indptr) - 1
     coarse_indptr = np.zeros(num_coarse + 1, dtype=np.int32)
-    # A row of R A: its columns and their sums. Column j is at place[j], if that is within the row and holds j (Briggs
-    # and Torczon 1993): one random access instead of two, and nothing to reset.
-    place, row, sums = np.zeros(n, dtype=np.int32), np.empty(n, dtype=np.uint32), np.empty(n)
-    coarse_place = np.zeros(num_coarse, dtype=np.int32)
+    coarse_indices = np.empty(len(r_indices) + num_coarse, dtype=np.int32)  # a guess, which grows
+    coarse_data = np.empty(len(coarse_indices))
+    seen, sums = np.full(n, -1, dtype=np.int32), np.empty(n)  # seen[k] == i: column k is in row i of R A
+    row = np.empty(n, dtype=np.uint32)
+    coarse_seen, coarse_sums = np.full(num_coarse, -1, dtype=np.int32), np.empty(num_coarse)
     count = 0
     for i in range(num_coarse):
         if count + num_coarse > len(coarse_indices):
@@ -101,33 +99,32 @@ def _triple_product(
             k, r = r_indices[e], r_data[e]
             for f in range(start[k], end[k]):
                 j = indices[f]
-                g = place[j]
-                if g < size and row[g] == j:
-                    sums[g] += r * data[f]
-                else:
-                    place[j] = size
+                if seen[j] != i:
+                    seen[j] = i
+                    sums[j] = r * data[f]
                     row[size] = j
-                    sums[size] = r * data[f]
                     size += 1
+                else:
+                    sums[j] += r * data[f]
         last = count
         for g in range(size - 1, -1, -1):  # SciPy's order
             k = row[g]
-            if sums[g] == 0.0:
+            if sums[k] == 0.0:
                 continue
             for f in range(p_start[k], p_end[k]):
                 j = p_indices[f]
-                h = coarse_place[j]
-                if count <= h < last and coarse_indices[h] == j:
-                    coarse_data[h] += sums[g] * p_data[f]
-                else:
-                    coarse_place[j] = last
+                if coarse_seen[j] != i:
+                    coarse_seen[j] = i
+                    coarse_sums[j] = sums[k] * p_data[f]
                     coarse_indices[last] = j
-                    coarse_data[last] = sums[g] * p_data[f]
                     last += 1
+                else:
+                    coarse_sums[j] += sums[k] * p_data[f]
         for f in range(count, last):
-            if coarse_data[f] != 0.0:
-                coarse_indices[count] = coarse_indices[f]
-                coarse_data[count] = coarse_data[f]
+            j = np.uint32(coarse_indices[f])
+            if coarse_sums[j] != 0.0:
+                coarse_indices[count] = j
+                coarse_data[count] = coarse_sums[j]
                 count += 1
         coarse_indptr[i + 1] = count
     return coarse_indptr, coarse_indices[:count], coarse_data[:count]
