@@ -60,11 +60,11 @@ LEGEND = (
     "pass through the training problems, learning included; last tenth: over the last tenth of the iterations, or the "
     "last pass where that is longer. Gain: of the last over the first, relative to the first; for rewards that are "
     "minus a logarithm of the work per digit, the share of the work per digit saved. Default to oracle: where the last "
-    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above; like edges alike: between "
-    "it and the oracle that does not tell edges of one direction apart, as no policy can that follows a renumbering. "
-    "Parts: largest over "
-    "smallest norm of the gradients of encoder, edge head and value head, per iteration, without the value head under "
-    "REINFORCE, which has none to learn. Explained variance and advantages: over the last tenth."
+    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above, on the run's own problems "
+    "where the oracle has searched all of a seed; like edges alike: between it and the oracle that does not tell edges "
+    "of one direction apart, as no policy can that follows a renumbering. Parts: largest over smallest norm of the "
+    "gradients of encoder, edge head and value head, per iteration, without the value head under REINFORCE, which has "
+    "none to learn. Explained variance and advantages: over the last tenth."
 )
 
 
@@ -142,8 +142,8 @@ def arm_table(study: Study, runs: Sequence[ArmRuns], settings: Sequence[Setting]
 def _position(arm: ArmRuns, settings: Sequence[Setting], alike: bool) -> str:
     """Where the last tenth lies between PyAMG's default and the oracle of the arm's own action space."""
     setting = next((one for one in settings if one.key == setting_key(arm.config)), None)
-    ends = setting.ends(arm.config, alike) if setting else None
-    if ends is None:
-        return "-"
-    default, oracle = ends
-    return spread_text([(f["last"] - default) / (oracle - default) for f in arm.figures.values()], show("position")[1])
+    found = {seed: setting.ends(arm.config, seed, alike) for seed in arm.figures} if setting else {}
+    shares = [
+        (arm.figures[seed]["last"] - ends[0]) / (ends[1] - ends[0]) for seed, ends in found.items() if ends is not None
+    ]
+    return spread_text(shares, show("position")[1])

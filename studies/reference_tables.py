@@ -18,6 +18,10 @@ from studies.plan import SPACES
 from studies.references import PORTFOLIO_NAMES
 from studies.results_file import read_table
 
+ONE_BY_ONE = 24
+"""Most problems of one seed and action space that have a line each; of more, their means are shown."""
+REWARDS = ("pyamg_default", "prior_alone", "best_classical", "start", "best")
+
 
 @dataclass
 class Setting:
@@ -35,19 +39,28 @@ class Setting:
         levels = self.config["environment"]["max_levels"]
         return f"{families}, `{self.config['reward']['name']}`, at most {levels} levels"
 
-    def ends(self, config: Mapping[str, Any], alike: bool = False) -> tuple[float, float] | None:
-        """Mean reward of PyAMG's default on the training problems, and that plus the oracle's mean lead over it.
+    def ends(self, config: Mapping[str, Any], seed: int, alike: bool = False) -> tuple[float, float] | None:
+        """Mean reward of PyAMG's default on the training problems, and of the oracle.
 
-        The oracle is that of the configuration's own action space, or the one that treats like edges alike there; None
-        where either is missing.
+        Where the oracle has searched every training problem of the seed, both are means over these. Otherwise the
+        default's is that on the references' problems, and the oracle's is that plus its mean lead over the default on
+        the problems that it has searched. The oracle is that of the configuration's own action space, or the one that
+        treats like edges alike there; None where either is missing.
         """
         space = f"{space_of(config)}, alike" if alike else space_of(config)
         found = [row for row in self.oracle if row["space"] == space]
-        default = [r["reward"] for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
+        own = [row for row in found if row["seed"] == seed]
+        if own and len(own) == config["problems"]["training_problems"]:
+            return _mean(own, "pyamg_default"), _mean(own, "best")
+        default = [r for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
         if not found or not default:
             return None
-        lead = np.mean([row["best"] - row["pyamg_default"] for row in found])
-        return float(np.mean(default)), float(np.mean(default) + lead)
+        lead = _mean(found, "best") - _mean(found, "pyamg_default")
+        return _mean(default, "reward"), _mean(default, "reward") + lead
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
 
 
 def setting_key(config: Mapping[str, Any]) -> str:
@@ -137,18 +150,30 @@ def _oracle_table(rows: Sequence[Mapping[str, Any]], log_work: bool) -> list[str
         "oracle | evaluations | of its gain in the last half | complexity | levels | coarse unknowns |",
         "|---" * 12 + "|",
     ]
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
-        rewards = [row[name] for name in ("pyamg_default", "prior_alone", "best_classical", "start", "best")]
-        curve = row["curve"]
-        rise = row["best"] - curve[0]
-        late = (row["best"] - curve[len(curve) // 2 - 1]) / rise if rise > 0 else 0.0
-        lines.append(
-            f"| {row['space']} | seed {row['seed']}, {row['problem']} | "
-            + " | ".join(_reward([value], log_work) for value in rewards)
-            + f" | {row['evaluations']} | {late:.0%} | {row['operator_complexity']:.2f} | {row['levels']} | "
-            f"{row['coarse_share']:.0%} |"
-        )
+        groups.setdefault((row["space"], row["seed"]), []).append(row)
+    for (space, seed), group in groups.items():
+        shown = [(row["problem"], [row]) for row in group]
+        if len(group) > ONE_BY_ONE:
+            shown = [(f"mean of {len(group)}", group)]
+        for name, some in shown:
+            means = [_reward([r[key] for r in some], log_work) for key in REWARDS]
+            lines.append(
+                f"| {space} | seed {seed}, {name} | "
+                + " | ".join(means)
+                + f" | {some[0]['evaluations']} | {np.mean([_late(r) for r in some]):.0%} | "
+                f"{_mean(some, 'operator_complexity'):.2f} | {_mean(some, 'levels'):.3g} | "
+                f"{_mean(some, 'coarse_share'):.0%} |"
+            )
     return lines
+
+
+def _late(row: Mapping[str, Any]) -> float:
+    """What the last half of the evaluations added, relative to all that came after the first twentieth."""
+    curve = row["curve"]
+    rise = row["best"] - curve[0]
+    return (row["best"] - curve[len(curve) // 2 - 1]) / rise if rise > 0 else 0.0
 
 
 def _reward(values: Sequence[float], log_work: bool) -> str:

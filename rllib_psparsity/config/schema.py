@@ -195,6 +195,9 @@ class TrainingConfig(Section):
     """Episodes between two updates."""
     rollouts_per_problem: Positive = 4
     """Episodes of the same problem; more than one compare recipes among themselves (leave-one-out baseline)."""
+    sibling_baseline: bool = False
+    """Compare the edges of several rollouts of a problem too: takes the mean of what the others' returns exceed their
+    values by from the advantages (leave-one-out), which the values may be wrong by for the whole problem."""
     overlap: bool = True
     """Sample the next iteration's episodes while learning from this one's: their policy is one update older,
     for which `ppo` alone corrects."""
@@ -243,6 +246,12 @@ class TrainingConfig(Section):
             raise ValueError(
                 f"epochs is {self.epochs}, but {self.algorithm} learns from an episode once, since a second pass would "
                 "be off-policy; set epochs to 1 or algorithm to ppo"
+            )
+        if self.sibling_baseline and (self.rollouts_per_problem == 1 or self.algorithm == "reinforce"):
+            alone = "a problem has one rollout" if self.rollouts_per_problem == 1 else "reinforce has a moving baseline"
+            raise ValueError(
+                f"sibling_baseline is true, but {alone}; set it to false, or rollouts_per_problem to 2 or more and "
+                "algorithm to ppo or a2c"
             )
         if self.overlap and self.algorithm != "ppo":
             raise ValueError(

@@ -88,8 +88,10 @@ class HierarchicalGAE(EpisodesToSteps):
                 step.advantage = (G - chosen).astype(np.float32)
                 step.reward_to_go = rest
                 step.recipe_advantage = rest - float(v.mean())
+        steps = [step for of_episode in steps_of for step in of_episode]
+        residuals = [step.advantage for step in steps]
         self._compare_siblings(episodes, steps_of)
-        return self._normalise([step for of_episode in steps_of for step in of_episode], std)
+        return self._normalise(steps, residuals, std)
 
     def _scale(self, all_outcomes: Sequence[Sequence[LevelOutcome]]) -> tuple[float, float]:
         """Mean and deviation of the returns without a bootstrap: the network's values count from there."""
@@ -102,7 +104,8 @@ class HierarchicalGAE(EpisodesToSteps):
         """Where several episodes built hierarchies for the same problem, the others are a recipe's baseline.
 
         Leave-one-out (Kool, van Hoof and Welling 2019): the mean return of the siblings' steps on the same level. It
-        holds exactly what makes a problem easy or hard, which the value head has to learn.
+        holds exactly what makes a problem easy or hard, which the value head has to learn. With `sibling_baseline` the
+        masks are compared too: what the values are wrong by, on the mean over the siblings' nodes, is taken out.
         """
         siblings: dict[tuple[int, int], list[Step]] = defaultdict(list)
         for episode, steps in zip(episodes, steps_of, strict=True):
@@ -115,16 +118,23 @@ class HierarchicalGAE(EpisodesToSteps):
                 baselines = (returns.sum() - returns) / (len(group) - 1)
                 for step, advantage in zip(group, returns - baselines, strict=True):
                     step.recipe_advantage = float(advantage)
+                if self.config.training.sibling_baseline:
+                    residuals = np.array([step.advantage.mean(dtype=np.float64) for step in group])
+                    baselines = (residuals.sum() - residuals) / (len(group) - 1)
+                    for step, baseline in zip(group, baselines, strict=True):
+                        step.advantage = step.advantage - np.float32(baseline)
 
-    def _normalise(self, steps: list[Step], scale: float) -> dict[str, float]:
+    def _normalise(self, steps: list[Step], residuals: list[np.ndarray], scale: float) -> dict[str, float]:
         """Advantages to mean zero and deviation one over the batch, where they are to be.
 
-        Returns the figures, of the advantages as they were before; targets are in units of `scale`.
+        Returns the figures, of the advantages as they were before; targets are in units of `scale`, and `residuals` are
+        what the values leave of the returns.
         """
-        (mean, std), (recipe_mean, recipe_std), (_, target_std) = moments_over_learners(
+        (mean, std), (recipe_mean, recipe_std), (_, residual_std), (_, target_std) = moments_over_learners(
             [
                 [step.advantage for step in steps],
                 [np.array([step.recipe_advantage for step in steps])],
+                residuals,
                 [step.target for step in steps],
             ],
             self.device,
@@ -134,8 +144,7 @@ class HierarchicalGAE(EpisodesToSteps):
                 step.advantage = (step.advantage - np.float32(mean)) / np.float32(max(std, 1e-4))
                 step.recipe_advantage = (step.recipe_advantage - recipe_mean) / max(recipe_std, 1e-4)
         target_std *= scale
-        # The advantage before normalisation is the value's residual.
-        explained = 1.0 - std**2 / target_std**2 if target_std > 0 else float("nan")
+        explained = 1.0 - residual_std**2 / target_std**2 if target_std > 0 else float("nan")
         return {"advantage_std": std, "recipe_advantage_std": recipe_std, "explained_variance": explained}
 
 

@@ -143,6 +143,16 @@ def test_a_list_can_be_set_whole() -> None:
             "the one before; set overlap to false or algorithm to ppo",
         ),
         (
+            ["training.sibling_baseline=true", "training.rollouts_per_problem=1"],
+            "training: sibling_baseline is true, but a problem has one rollout; set it to false, or "
+            "rollouts_per_problem to 2 or more and algorithm to ppo or a2c",
+        ),
+        (
+            ["training.sibling_baseline=true", "training.algorithm=reinforce"],
+            "training: sibling_baseline is true, but reinforce has a moving baseline; set it to false, or "
+            "rollouts_per_problem to 2 or more and algorithm to ppo or a2c",
+        ),
+        (
             ["training.algorithm=sac"],
             "training.algorithm is \"sac\", but must be one of 'ppo', 'a2c' or 'reinforce'",
         ),

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from benchmarks.record import ROOT
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.reporting.metrics import METRICS
 from rllib_psparsity.sweep.results import FAILED, FINISHED, write_results
 from studies import references
 from studies.figures import epoch_iterations, gain, part_ratios, run_figures
 from studies.oracle import SCHEMA as ORACLE_SCHEMA
-from studies.reference_tables import setting_key, space_of
+from studies.reference_tables import Setting, reference_section, setting_key, space_of
 from studies.report import report
 from studies.results_file import write_table
 from studies.run import STUDY_SCHEMA
@@ -94,6 +95,30 @@ def test_references_from_before_a_limit_existed_are_compared_with() -> None:
     older = {**config, "environment": {k: v for k, v in config["environment"].items() if k != "relaxed_levels"}}
     other = {**config, "environment": {**config["environment"], "relaxed_levels": 10}}
     assert setting_key(older) == setting_key(config) != setting_key(other)
+
+
+def test_a_seed_that_the_oracle_has_searched_whole_is_measured_on_its_own_problems() -> None:
+    config = config_of()
+    setting = Setting(setting_key(config), config)
+    setting.references = [{"seed": 0, "split": "heldout", "problem": "p", "method": PYAMG_DEFAULT.name, "reward": 9.0}]
+    setting.references += [{**setting.references[0], "split": "training", "reward": 1.0}]
+    searched = {"space": "multilevel", "evaluations": 9, "prior_alone": 3.0, "best_classical": 4.0, "start": 4.5}
+    searched |= {"curve": [4.0, 5.0], "operator_complexity": 1.5, "levels": 3, "coarse_share": 0.25}
+    setting.oracle = [
+        searched | {"seed": seed, "problem": f"training-{k}", "pyamg_default": 2.0 + seed, "best": 4.0 + k}
+        for seed, count in ((0, 30), (1, 2))
+        for k in range(count)
+    ]
+    whole = config_of(problems={"training_problems": 30})
+    assert setting.ends(whole, 0) == (2.0, 4.0 + 29 / 2)
+    lead = (30 * (4.0 + 29 / 2) + 2 * 4.5) / 32 - (30 * 2.0 + 2 * 3.0) / 32
+    assert setting.ends(whole, 1) == pytest.approx((1.0, 1.0 + lead)), "by the lead, where only some are searched"
+    assert setting.ends(whole, 0, alike=True) is None
+    setting.references = []
+    lines = [line for line in reference_section([setting]) if line.startswith("| multilevel |")]
+    assert len(lines) == 3, "one for the many problems of seed 0"
+    assert "| seed 0, mean of 30 | 2.000 | 3.000 | 4.000 | 4.500 | 18.500 | 9 |" in lines[0]
+    assert "| seed 1, training-1 | 3.000 | 3.000 | 4.000 | 4.500 | 5.000 | 9 | 0% |" in lines[2]
 
 
 def test_every_row_is_answered_by_what_exists() -> None:

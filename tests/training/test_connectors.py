@@ -135,6 +135,32 @@ def test_recipes_are_compared_with_those_of_the_same_problem():
     assert actual == pytest.approx((merits - merits.mean()) / merits.std(), abs=1e-4)
 
 
+def test_with_a_sibling_baseline_the_masks_are_compared_too():
+    """Episodes 0, 1 and 2 share problem 0, and episode 3 has problem 1 to itself."""
+    plain = tiny_config("training.rollouts_per_problem=3", "training.gamma=0.9")
+    compared = tiny_config(
+        "training.rollouts_per_problem=3",
+        "training.gamma=0.9",
+        "training.sibling_baseline=true",
+        "training.normalise_advantages=false",
+    )
+    indices = [0, 1, 2, 3]
+    episodes = local_runner(plain).sample(indices=indices)
+    steps, figures = connected(compared, episodes)
+    expected = by_hand(plain, untrained_network(plain.policy, plain.seed), episodes)
+    where = [(index // 3, level) for index, e in zip(indices, episodes, strict=True) for level in range(len(e))]
+    lone = 0
+    for k, (step, (_, _, residual, _, _)) in enumerate(zip(steps, expected, strict=True)):
+        others = [expected[n][2].mean() for n in range(len(where)) if n != k and where[n] == where[k]]
+        lone += not others
+        baseline = sum(others) / len(others) if others else 0.0
+        assert step.advantage == pytest.approx(residual - baseline, abs=1e-4) and step.advantage.dtype == np.float32
+    assert 0 < lone < len(steps)
+    by_values = connected(plain, episodes)[1]
+    assert figures["explained_variance"] == by_values["explained_variance"], "of the values, whatever the baseline"
+    assert figures["advantage_std"] != by_values["advantage_std"]
+
+
 def test_rollouts_of_a_problem_share_its_finest_graph():
     """Episodes 0, 1 and 2 share problem 0, and episode 3 begins problem 1."""
     config = tiny_config("training.rollouts_per_problem=3")
