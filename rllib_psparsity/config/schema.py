@@ -229,9 +229,10 @@ class TrainingConfig(Section):
     """Bound of `ppo` on the probability ratio of a single decision; the others know no ratio."""
     value_coefficient: float = Field(default=0.2, ge=0)
     """Weight of the value loss; `reinforce` has none."""
-    likelihood: Literal["exact", "softmax_over_edges"] = "exact"
-    """The probability of a draw of `top_k` that `reinforce` learns from: that of the draw, or, in place of it, that of
-    the drawn edges in one softmax over all edges of the graph (the predecessor's, which is not how they were drawn)."""
+    likelihood: Literal["exact", "set", "softmax_over_edges"] = "exact"
+    """The probability of a draw of `top_k` that is learned from: that of the ordered draw; that of the set of drawn
+    edges, whose order builds nothing; or, for `reinforce`, that of the drawn edges in one softmax over all edges of the
+    graph (the predecessor's, which is not how they were drawn)."""
     normalise_advantages: bool = True
     """Bring advantages to mean zero and deviation one over an iteration; `reinforce` has `baseline.normalise`."""
     baseline: BaselineConfig = BaselineConfig()
@@ -363,12 +364,15 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _likelihood_has_row_picks(self) -> Config:
-        if self.training.likelihood == "exact":
-            return self
-        if self.training.algorithm != "reinforce" or self.policy.action != "top_k":
+        likelihood, algorithm, action = self.training.likelihood, self.training.algorithm, self.policy.action
+        if likelihood == "softmax_over_edges" and (algorithm != "reinforce" or action != "top_k"):
             raise ValueError(
                 f"training.likelihood is softmax_over_edges, which is for training.algorithm reinforce with "
-                f"policy.action top_k, but these are {self.training.algorithm} and {self.policy.action}; set "
+                f"policy.action top_k, but these are {algorithm} and {action}; set training.likelihood to exact"
+            )
+        if likelihood == "set" and action != "top_k":
+            raise ValueError(
+                f"training.likelihood is set, which is for policy.action top_k, but that is {action}; set "
                 "training.likelihood to exact"
             )
         return self

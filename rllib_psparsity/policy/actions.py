@@ -7,6 +7,7 @@ here ever adds units up: PPO's ratios are per unit.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import PolicyOutput
+from rllib_psparsity.policy.row_sets import set_log_prob
 from rllib_psparsity.policy.segments import NEGATIVE, segment_softmax
 
 
@@ -152,6 +154,16 @@ class TopKRows(Actions):
     def _draws(self) -> tuple[Tensor, Tensor, Tensor]:
         """Which draws took place (N, k), their log-odds against all that was left to draw (N, k), and the entropy
         (N,) of the softmax over what is left after the last draw."""
+        pick_logits, drawn, log_rest, entropy = self._rows()
+        odds = []
+        for step in reversed(range(drawn.shape[1])):
+            odds.append(pick_logits[:, step] - log_rest)
+            log_rest = torch.where(drawn[:, step], torch.logaddexp(pick_logits[:, step], log_rest), log_rest)
+        return drawn, torch.stack(odds[::-1], dim=1), entropy
+
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits of every row's draws and which took place (N, k); of the softmax over what is left after the last
+        draw, the logarithm of its weights' sum and its entropy (N,)."""
         logits, picks = self.logits, self.decisions.row_picks
         if picks is None:
             raise InputError("the decisions carry no row picks, which top-k rows need; sample them with action top_k")
@@ -164,14 +176,41 @@ class TopKRows(Actions):
         taken[picks[drawn], (batch.edge_index[1, picks[drawn]] == pick_row[drawn]).long()] = True
         left = ~taken[batch.incident_edge, (row > batch.neighbour).long()]
         log_rest, entropy = segment_softmax(logits[batch.incident_edge[left]], row[left], rows)
-
         padding = logits.new_full((1,), NEGATIVE)
-        pick_logits = torch.cat([logits, padding])[picks]  # -1 is the padding
-        odds = []
-        for step in reversed(range(picks.shape[1])):
-            odds.append(pick_logits[:, step] - log_rest)
-            log_rest = torch.where(drawn[:, step], torch.logaddexp(pick_logits[:, step], log_rest), log_rest)
-        return drawn, torch.stack(odds[::-1], dim=1), entropy
+        return torch.cat([logits, padding])[picks], drawn, log_rest, entropy  # -1 is the padding
+
+
+class RowSets(TopKRows):
+    """Rows drawn as in `TopKRows`, each with the probability of the set that it drew: `policy.row_sets`.
+
+    What is built depends on the set alone. The order adds noise to every gradient, and its entropy a pull towards equal
+    logits that has nothing to do with which edges are drawn, even in rows that have no more than k.
+
+    The entropy of a row's set has no closed form: -log p of the drawn one is an estimate, and its gradient here is the
+    score function's, -(log p - b) grad log p, with b the mean over the batch's other rows.
+    """
+
+    def _units(self) -> tuple[Tensor, Tensor]:
+        pick_logits, drawn, log_rest, _ = self._rows()
+        log_prob = _SetLogProb.apply(torch.where(drawn, pick_logits - log_rest[:, None], math.inf))
+        given = log_prob.detach()
+        lead = (given - given.mean()) * (len(given) / max(len(given) - 1, 1))
+        return log_prob, -given - lead * (log_prob - given)
+
+
+class _SetLogProb(torch.autograd.Function):
+    """`set_log_prob` with its gradient; on the CPU, wherever the margins (N, k) are."""
+
+    @staticmethod
+    def forward(ctx: Any, margin: Tensor) -> Tensor:
+        log_prob, derivative = (torch.from_numpy(a).to(margin) for a in set_log_prob(margin.detach().cpu().numpy()))
+        ctx.save_for_backward(derivative)
+        return log_prob
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (derivative,) = ctx.saved_tensors
+        return derivative * grads[0][:, None]
 
 
 class OneSoftmaxRows(TopKRows):
@@ -192,12 +231,16 @@ class OneSoftmaxRows(TopKRows):
         return log_p[picks].sum(1), entropy
 
 
+ROWS: dict[str, type[TopKRows]] = {"exact": TopKRows, "set": RowSets, "softmax_over_edges": OneSoftmaxRows}
+"""By `training.likelihood`."""
+
+
 def make_actions(
-    config: PolicyConfig, output: PolicyOutput, decisions: DecisionBatch, one_softmax: bool = False
+    config: PolicyConfig, output: PolicyOutput, decisions: DecisionBatch, likelihood: str = "exact"
 ) -> Actions:
-    """The distribution that the configuration's `action` names; with `one_softmax` that of `OneSoftmaxRows`."""
+    """The distribution that the configuration's `action` names, with the probability that its `likelihood` names."""
     if config.action == "top_k":
-        return (OneSoftmaxRows if one_softmax else TopKRows)(output, decisions)
+        return ROWS[likelihood](output, decisions)
     return EdgeDecisions(output, decisions)
 
 

@@ -22,6 +22,7 @@ from rllib_psparsity.policy.coherent_noise import coherent_uniform
 from rllib_psparsity.policy.coherent_rows import coherent_rows
 from rllib_psparsity.policy.inference import Logits
 from rllib_psparsity.policy.row_kernels import row_adjacency, writable
+from rllib_psparsity.policy.row_sets import set_log_prob
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,13 @@ class Choice:
         recipe = [decision.recipe for decision in self.decisions]
         return shifted[np.arange(len(recipe)), recipe] - np.log(np.exp(shifted).sum(axis=1))
 
-    def unit_log_prob(self) -> list[np.ndarray]:
-        """For each graph, (E,) float32 of its edges, or (N,) of its rows where the decision has row picks."""
+    def unit_log_prob(self, sets: bool = False) -> list[np.ndarray]:
+        """For each graph, (E,) float32 of its edges, or (N,) of its rows where the decision has row picks: of their
+        ordered draws, or with `sets` of what was drawn in whatever order."""
         return [
             _log_sigmoid(np.where(decision.edge_is_strong, logits, -logits))
             if decision.row_picks is None
-            else _row_log_prob(graph, logits, decision.row_picks)
+            else _row_log_prob(graph, logits, decision.row_picks, sets)
             for graph, logits, decision in zip(self.graphs, self.edge_logits, self.decisions, strict=True)
         ]
 
@@ -128,8 +130,9 @@ def _log_sigmoid(x: np.ndarray) -> np.ndarray:
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
 
-def _row_log_prob(graph: LevelGraph, logits: np.ndarray, picks: np.ndarray) -> np.ndarray:
-    """(N,) of each row's ordered draw: every pick against all that was left to draw, the last pick first."""
+def _row_log_prob(graph: LevelGraph, logits: np.ndarray, picks: np.ndarray, sets: bool) -> np.ndarray:
+    """(N,) of each row's ordered draw, every pick against all that was left to draw, the last pick first; or of its
+    set."""
     x = logits.astype(np.float64)
     rows, steps = np.nonzero(picks >= 0)
     edges = picks[rows, steps]
@@ -138,6 +141,10 @@ def _row_log_prob(graph: LevelGraph, logits: np.ndarray, picks: np.ndarray) -> n
     log_rest = np.full(graph.num_nodes, -np.inf)
     for end in range(2):
         np.logaddexp.at(log_rest, graph.edge_index[end, ~taken[end]], x[~taken[end]])
+    if sets:
+        margin = np.full(picks.shape, np.inf)
+        margin[rows, steps] = x[edges] - log_rest[rows]
+        return set_log_prob(margin)[0].astype(np.float32)
     log_prob = np.zeros(graph.num_nodes)
     for step in reversed(range(picks.shape[1])):
         drawn = np.flatnonzero(picks[:, step] >= 0)

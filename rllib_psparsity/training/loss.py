@@ -78,8 +78,7 @@ def policy_loss(
     since DDP averages gradients, sums are scaled by the world size.
     """
     training, over_edges = config.training, config.entropy.form == "softmax_over_edges"
-    one_softmax = training.likelihood == "softmax_over_edges"
-    actions = make_actions(config.policy, output, batch.decisions, one_softmax)
+    actions = make_actions(config.policy, output, batch.decisions, training.likelihood)
     log_prob, entropy = actions.evaluate()
     value = chosen_value(output, batch.decisions)
 

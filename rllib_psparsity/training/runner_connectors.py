@@ -54,11 +54,11 @@ class DecisionsToEnv(ConnectorV2):
         self, *, batch: dict[str, Any], explore: bool | None = None, shared_data: dict | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         logits: NetworkLogits = batch[OUTPUT]
-        policy = self.config.policy
+        policy, sets = self.config.policy, self.config.training.likelihood == "set"
         choice = sample(policy, logits, (shared_data or {})[RNGS]) if explore else mode(policy, logits)
         return {
             Columns.ACTIONS: objects(choice.decisions),
-            UNIT_LOG_PROB: objects(choice.unit_log_prob()),
+            UNIT_LOG_PROB: objects(choice.unit_log_prob(sets)),
             RECIPE_LOG_PROB: choice.recipe_log_prob(),
             RECIPE_CHANCE: softmax(logits.recipe_logits, axis=1),
             NODE_VALUES: objects(logits.node_values()),

@@ -161,6 +161,11 @@ def test_a_list_can_be_set_whole() -> None:
             "training.likelihood is softmax_over_edges, which is for training.algorithm reinforce with policy.action "
             "top_k, but these are ppo and edges; set training.likelihood to exact",
         ),
+        (
+            ["training.likelihood=set"],
+            "training.likelihood is set, which is for policy.action top_k, but that is edges; set training.likelihood "
+            "to exact",
+        ),
         (["training.baseline.momentum=1"], "training.baseline.momentum is 1, but must be less than 1"),
         (
             ["entropy={target: 0.3, detach: true}"],

@@ -11,6 +11,7 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.actions import (
     EdgeDecisions,
     OneSoftmaxRows,
+    RowSets,
     TopKRows,
     _Bernoulli,
     make_actions,
@@ -91,6 +92,59 @@ def test_extreme_logits_keep_rows_finite():
     log_prob.sum().backward(retain_graph=True)
     entropy.sum().backward()
     assert torch.isfinite(log_prob).all() and torch.isfinite(entropy).all() and torch.isfinite(edge.grad).all()
+
+
+# Each row draws a set of its edges
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_the_probability_of_a_set_is_that_of_all_its_orders_and_has_their_gradient(k):
+    output, batch = cycle_output(requires_grad=True)
+    others = [row_edges(row)[:k] for row in (1, 2, 3)]
+    total = 0.0
+    for drawn in itertools.combinations(row_edges(0), min(k, 3)):
+        expected = 0.0
+        for order in itertools.permutations(drawn):
+            decisions = DecisionBatch.from_decisions([_row_decision([list(order), *others], k)], batch)
+            expected = expected + TopKRows(output, decisions).evaluate()[0].units[0].exp()
+            actual = RowSets(output, decisions).evaluate()[0].units[0]
+        assert actual.item() == pytest.approx(expected.log().item(), abs=1e-5)
+        (by_orders,) = torch.autograd.grad(expected.log(), output.edge_logits, retain_graph=True)
+        (by_set,) = torch.autograd.grad(actual, output.edge_logits, retain_graph=True)
+        assert by_set.numpy() == pytest.approx(by_orders.numpy(), abs=1e-5)
+        total += math.exp(actual.item())
+    assert total == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_entropy_of_sets_and_its_gradient_are_right_on_average():
+    """Rows 0 and 2 choose two of three edges, the others have two."""
+    output, batch = cycle_output(requires_grad=True)
+    pairs = [list(itertools.combinations(row_edges(row), 2)) for row in (0, 2)]
+    exact, estimate = 0.0, 0.0
+    for first, second in itertools.product(*pairs):
+        decisions = DecisionBatch.from_decisions([_row_decision([first, row_edges(1), second, row_edges(3)], 2)], batch)
+        log_prob, entropy = (part.units for part in RowSets(output, decisions).evaluate())
+        assert entropy.detach().tolist() == pytest.approx((-log_prob).tolist())
+        assert log_prob[1] == log_prob[3] == 0.0, "nothing is decided there"
+        p = log_prob.sum().exp()
+        exact = exact - p * log_prob.sum()
+        estimate = estimate + p.detach() * entropy.sum()
+    assert estimate.item() == pytest.approx(exact.item(), abs=1e-5)
+    of_exact, of_estimate = (
+        torch.autograd.grad(value, output.edge_logits, retain_graph=True)[0].numpy() for value in (exact, estimate)
+    )
+    assert np.abs(of_exact).max() > 0.05 and of_estimate == pytest.approx(of_exact, abs=1e-5)
+
+
+def test_extreme_logits_keep_sets_finite():
+    _, batch = cycle_output()
+    edge = torch.tensor([[200.0], [-200.0], [0.0], [150.0], [-90.0]], requires_grad=True)
+    output = PolicyOutput(edge, torch.zeros((1, 1)), None)
+    for picks in ([[0, 2], [0, 3], [3, 4], [2, 4]], [[1, 2], [0, 3], [1, 4], [2, 4]]):
+        decisions = DecisionBatch.from_decisions([_row_decision(picks, 2)], batch)
+        log_prob, entropy = (part.units for part in RowSets(output, decisions).evaluate())
+        (gradient,) = torch.autograd.grad(log_prob.sum() + entropy.sum(), edge)
+        assert torch.isfinite(log_prob).all() and torch.isfinite(entropy).all() and torch.isfinite(gradient).all()
 
 
 # Both
@@ -254,12 +308,12 @@ def test_the_mean_gradient_of_one_softmax_does_not_vanish_where_that_of_the_draw
     still = PolicyOutput(output.edge_logits.detach(), output.recipe_logits.detach(), None)
     logits = TorchLogits(still, [CYCLE_GRAPH])
     means = {}
-    for one_softmax in (False, True):
+    for likelihood in ("exact", "softmax_over_edges"):
         total = torch.zeros_like(output.edge_logits)
         rng = np.random.default_rng(0)
         for _ in range(1500):
             decisions = DecisionBatch.from_decisions(sample(config, logits, [rng]).decisions, batch)
-            units = make_actions(config, output, decisions, one_softmax).evaluate()[0].units
+            units = make_actions(config, output, decisions, likelihood).evaluate()[0].units
             total += torch.autograd.grad(units.sum(), output.edge_logits)[0]
-        means[one_softmax] = float((total / 1500).norm())
-    assert means[False] < 0.15 < 0.5 < means[True]
+        means[likelihood] = float((total / 1500).norm())
+    assert means["exact"] < 0.15 < 0.5 < means["softmax_over_edges"]

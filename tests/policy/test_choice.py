@@ -121,6 +121,19 @@ def test_row_log_prob_equals_the_definition(k):
             assert log_prob[row] == pytest.approx(ordered_log_prob(given, picks, row_edges(row)), abs=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_probability_of_a_rows_set_is_that_of_all_its_orders(k):
+    output, logits = _cycle()
+    choice = sample(_top_k(k), logits, _generators(1))
+    (decision,), (log_prob,) = choice.decisions, choice.unit_log_prob(sets=True)
+    given = output.edge_logits[:, decision.recipe].tolist()
+    for row in range(4):
+        picks = [edge for edge in decision.row_picks[row].tolist() if edge >= 0]
+        orders = [ordered_log_prob(given, list(order), row_edges(row)) for order in itertools.permutations(picks)]
+        assert log_prob[row] == pytest.approx(math.log(sum(map(math.exp, orders))), abs=1e-5)
+        assert k < 3 or log_prob[row] == 0.0, "a row that takes all of its edges decides nothing"
+
+
 def test_rows_take_their_own_distinct_edges_and_the_mask_is_their_union():
     graphs = _graphs()
     batch = GraphBatch.from_graphs(graphs)
