@@ -187,14 +187,15 @@ class RowSets(TopKRows):
     logits that has nothing to do with which edges are drawn, even in rows that have no more than k.
 
     The entropy of a row's set has no closed form: -log p of the drawn one is an estimate, and its gradient here is the
-    score function's, -(log p - b) grad log p, with b the mean over the batch's other rows.
+    score function's, -(log p - b) grad log p, with b the mean over the batch's other rows that decide anything.
     """
 
     def _units(self) -> tuple[Tensor, Tensor]:
         pick_logits, drawn, log_rest, _ = self._rows()
         log_prob = _SetLogProb.apply(torch.where(drawn, pick_logits - log_rest[:, None], math.inf))
         given = log_prob.detach()
-        lead = (given - given.mean()) * (len(given) / max(len(given) - 1, 1))
+        count = (given < 0).sum()
+        lead = (given - given.sum() / count.clamp_min(1)) * (count / (count - 1).clamp_min(1))
         return log_prob, -given - lead * (log_prob - given)
 
 
