@@ -42,7 +42,7 @@ def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, flo
     epoch = epoch_iterations(rows, config)
     tail = rows[-max(epoch, math.ceil(len(rows) / 10)) :]
     tenth = rows[-math.ceil(len(rows) / 10) :]
-    first, last = _mean(rows[:epoch], "reward_mean"), _mean(tail, "reward_mean")
+    first, last = mean_of(rows[:epoch], "reward_mean"), mean_of(tail, "reward_mean")
     ratios = part_ratios(rows, config)
     return {
         "first": first,
@@ -50,16 +50,16 @@ def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, flo
         "gain": gain(first, last, config["reward"]["name"]),
         "entropy_softmax_min": min(_column(rows, "entropy_softmax_over_edges")),
         "entropy_edge_last": rows[-1]["entropy_edge"],
-        "explained_variance": _mean(tenth, "explained_variance"),
-        "advantage_std": _mean(tenth, "advantage_std"),
-        "clipped": _mean(rows, "clipped_share"),
-        "grad_norm": _mean(rows, "grad_norm"),
+        "explained_variance": mean_of(tenth, "explained_variance"),
+        "advantage_std": mean_of(tenth, "advantage_std"),
+        "clipped": mean_of(rows, "clipped_share"),
+        "grad_norm": mean_of(rows, "grad_norm"),
         "parts_median": float(np.median(ratios)),
         "parts_worst": max(ratios),
         "edge_head_first": _share_of_edge_head(rows[:epoch]),
         "edge_head_last": _share_of_edge_head(tenth),
-        "work": _mean(tail, "work_per_digit_mean"),
-        "complexity": _mean(tail, "operator_complexity_mean"),
+        "work": mean_of(tail, "work_per_digit_mean"),
+        "complexity": mean_of(tail, "operator_complexity_mean"),
         "epochs": rows[-1]["episodes"] / episodes_of_an_epoch(config),
         "seconds": rows[-1]["seconds"],
     }
@@ -97,8 +97,8 @@ def part_ratios(rows: Sequence[Row], config: Mapping[str, Any]) -> list[float]:
     return ratios
 
 
-def _mean(rows: Sequence[Row], name: str) -> float:
-    """Over the iterations where the figure exists."""
+def mean_of(rows: Sequence[Row], name: str) -> float:
+    """Mean over the rows where the figure exists; NaN where it is in none."""
     values = [value for value in _column(rows, name) if not math.isnan(value)]
     return float(np.mean(values)) if values else math.nan
 

@@ -13,7 +13,7 @@ import numpy as np
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from studies.episode import SPLITS
-from studies.figures import LOG_WORK_REWARDS
+from studies.figures import LOG_WORK_REWARDS, mean_of
 from studies.plan import SPACES
 from studies.references import PORTFOLIO_NAMES
 from studies.results_file import read_table
@@ -51,16 +51,12 @@ class Setting:
         found = [row for row in self.oracle if row["space"] == space]
         own = [row for row in found if row["seed"] == seed]
         if own and len(own) == config["problems"]["training_problems"]:
-            return _mean(own, "pyamg_default"), _mean(own, "best")
+            return mean_of(own, "pyamg_default"), mean_of(own, "best")
         default = [r for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
         if not found or not default:
             return None
-        lead = _mean(found, "best") - _mean(found, "pyamg_default")
-        return _mean(default, "reward"), _mean(default, "reward") + lead
-
-
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-    return float(np.mean([row[name] for row in rows]))
+        lead = mean_of(found, "best") - mean_of(found, "pyamg_default")
+        return mean_of(default, "reward"), mean_of(default, "reward") + lead
 
 
 def setting_key(config: Mapping[str, Any]) -> str:
@@ -163,8 +159,8 @@ def _oracle_table(rows: Sequence[Mapping[str, Any]], log_work: bool) -> list[str
                 f"| {space} | seed {seed}, {name} | "
                 + " | ".join(means)
                 + f" | {some[0]['evaluations']} | {np.mean([_late(r) for r in some]):.0%} | "
-                f"{_mean(some, 'operator_complexity'):.2f} | {_mean(some, 'levels'):.3g} | "
-                f"{_mean(some, 'coarse_share'):.0%} |"
+                f"{mean_of(some, 'operator_complexity'):.2f} | {mean_of(some, 'levels'):.3g} | "
+                f"{mean_of(some, 'coarse_share'):.0%} |"
             )
     return lines
 

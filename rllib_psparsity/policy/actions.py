@@ -183,8 +183,8 @@ class TopKRows(Actions):
 class RowSets(TopKRows):
     """Rows drawn as in `TopKRows`, each with the probability of the set that it drew: `policy.row_sets`.
 
-    What is built depends on the set alone. The order adds noise to every gradient, and its entropy a pull towards equal
-    logits that has nothing to do with which edges are drawn, even in rows that have no more than k.
+    What is built depends on the set alone. The entropy of the order pulls the logits of unlike edges together, whatever
+    is drawn, and even in rows that have no more than k edges and decide nothing.
 
     The entropy of a row's set has no closed form: -log p of the drawn one is an estimate, and its gradient here is the
     score function's, -(log p - b) grad log p, with b the mean over the batch's other rows that decide anything.

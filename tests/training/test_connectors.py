@@ -214,6 +214,21 @@ def test_several_learners_normalise_over_all_their_batches(sampled, monkeypatch)
     assert parts[0][1] == pytest.approx(figures, rel=1e-4) and parts[0][1] == parts[1][1]
 
 
+def test_the_learner_finds_the_probabilities_of_sampled_sets_again():
+    config = tiny_config("policy.action=top_k", "policy.k=3", "training.likelihood=set")
+    network = untrained_network(config.policy, config.seed)
+    steps, _ = connected(config, local_runner(config, network).sample(indices=INDICES))
+    batch = StepBatch.from_steps([[step] for step in steps])
+    with torch.no_grad():
+        output = network(batch.graphs, with_value=True)
+        sets, orders = (
+            make_actions(config.policy, output, batch.decisions, likelihood).evaluate()[0].units
+            for likelihood in ("set", "exact")
+        )
+    assert torch.allclose(sets, batch.unit_log_prob, rtol=1e-6, atol=1e-5)
+    assert (sets > orders + 0.5).float().mean() > 0.5, "a set is likelier than one of its orders"
+
+
 @pytest.mark.parametrize("action", ["edges", "top_k"])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_the_learner_finds_the_sampled_log_probabilities_again(action, temperature):
