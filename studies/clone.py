@@ -37,6 +37,7 @@ from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
+from rllib_psparsity.training.input_statistics import input_statistics
 
 STUDY = Path(__file__).with_name("shipped.yaml")
 LEARNING_RATE = 2e-3
@@ -139,7 +140,7 @@ def main(arguments: list[str]) -> None:
         lessons.append(lesson(env, index))
         print(f"\rlesson {index + 1} of {options.problems}, {time.monotonic() - start:.0f} s", end="", flush=True)
     print()
-    policy = untrained_network(config.policy, config.seed).train()
+    policy = untrained_network(config.policy, config.seed, input_statistics(config)).train()
     for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
         print(
             f"epoch {epoch}/{options.epochs} | loss {loss:.3f} | paid apart {paid:.4f}, expert {expert:.4f}", flush=True

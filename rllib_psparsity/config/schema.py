@@ -145,6 +145,9 @@ class PolicyConfig(Section):
     """How alike edges with like features (rows of them for `top_k`) are drawn in training; 0 draws each by itself."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
+    standardise: bool = False
+    """Give the encoders their inputs less the mean, over the standard deviation, of the graphs of the first 32 training
+    problems; at least 0.1, for inputs that hardly differ there. For the built-in backbones."""
     temperature: TemperatureConfig = TemperatureConfig()
     """Temperature of both heads."""
     tries: Positive = 1
@@ -274,6 +277,17 @@ class EntropyConfig(Section):
     """Nats of the `form` that the weight is to hold the policy at; null keeps `training.entropy_coefficient` fixed."""
     rate: float = Field(default=0.1, gt=0)
     """Change of the weight's logarithm in an update, per nat between entropy and target."""
+    fade: Positive | None = None
+    """Iterations in which `training.entropy_coefficient` falls linearly to nothing, without a target; null keeps it."""
+
+    @model_validator(mode="after")
+    def _one_rule_for_the_weight(self) -> EntropyConfig:
+        if self.fade is not None and self.target is not None:
+            raise ValueError(
+                f"fade is {self.fade} and target {self.target:g}, but the weight of the entropy follows one rule; set "
+                "fade or target to null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _target_has_an_effect(self) -> EntropyConfig:
@@ -374,6 +388,15 @@ class Config(Section):
             raise ValueError(
                 f"training.likelihood is set, which is for policy.action top_k, but that is {action}; set "
                 "training.likelihood to exact"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_a_weight_to_fade(self) -> Config:
+        if self.entropy.fade is not None and self.training.entropy_coefficient == 0:
+            raise ValueError(
+                f"training.entropy_coefficient is 0, and entropy.fade {self.entropy.fade} has nothing to fade; set "
+                "entropy.fade to null, or the coefficient to 0.002"
             )
         return self
 

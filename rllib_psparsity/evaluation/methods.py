@@ -77,5 +77,5 @@ def _arms(policy: LoadedPolicy) -> tuple[Method, Method, Method]:
     from rllib_psparsity.policy.inference import inference_of
     from rllib_psparsity.policy.network import untrained_network
 
-    untrained = inference_of(untrained_network(policy.config, UNTRAINED_SEED))
+    untrained = inference_of(untrained_network(policy.config, UNTRAINED_SEED, policy.inference.weights()))
     return policy_methods(policy.inference, untrained, policy.menu, policy.limits)

@@ -11,6 +11,7 @@ from rllib_psparsity.extensions import load_extension, require
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.sparse import SparseEncoder, node_inputs, symmetric_strength
+from rllib_psparsity.policy.standardised import StandardisedLinear
 
 
 class MessageEncoder(Encoder):
@@ -30,6 +31,9 @@ class MessageEncoder(Encoder):
         self.input = nn.Linear(node_dim + edge_dim, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.convolutions = nn.ModuleList(_convolution(name, edge_dim, width) for _ in range(layers))
+
+    def standardise(self) -> None:
+        self.input = StandardisedLinear(self.input)
 
     def prepare(self, batch: GraphBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """What depends on the batch alone, for `forward` of this encoder and of others on the same batch."""

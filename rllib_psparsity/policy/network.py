@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +58,10 @@ class SparsifierPolicy(nn.Module):
         node_dim, edge_dim, width, recipes = len(NODE_FEATURES), len(EDGE_FEATURES), config.width, len(self.menu)
 
         def encoder() -> Encoder:
-            return make_encoder(config.backbone, node_dim, edge_dim, width, config.layers)
+            made = make_encoder(config.backbone, node_dim, edge_dim, width, config.layers)
+            if config.standardise:
+                made.standardise()
+            return made
 
         pooled = config.network == "pooled"
         self.encoder = None if pooled else encoder()
@@ -172,8 +177,18 @@ def _shrunk(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def untrained_network(config: PolicyConfig, seed: int) -> SparsifierPolicy:
-    """The network with the weights that a training with this seed starts from; torch's generator is left alone."""
+def untrained_network(
+    config: PolicyConfig, seed: int, statistics: Mapping[str, np.ndarray] | None = None
+) -> SparsifierPolicy:
+    """The network with the weights that a training with this seed starts from; torch's generator is left alone.
+
+    Where inputs are standardised, it is by `statistics`: a network's weights by name, or that part of them.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SparsifierPolicy(config).eval()
+        network = SparsifierPolicy(config).eval()
+    if statistics is not None and config.standardise:
+        for name, buffer in network.named_buffers():
+            if name.endswith((".input.mean", ".input.deviation")):
+                buffer.copy_(torch.from_numpy(statistics[name]))
+    return network

@@ -21,6 +21,7 @@ from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.operators import LOG_SYMMETRIC, NUM_OPERATORS, operator_values
 from rllib_psparsity.policy.parts import in_parts
 from rllib_psparsity.policy.row_kernels import mixing_layer
+from rllib_psparsity.policy.standardised import StandardisedLinear
 
 
 def node_inputs(batch: GraphBatch) -> Tensor:
@@ -116,6 +117,9 @@ class SparseEncoder(Encoder):
         self.input = nn.Linear(node_dim + edge_dim, width)
         self.mixers = nn.ModuleList(nn.Linear((1 + NUM_OPERATORS) * width, width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
+
+    def standardise(self) -> None:
+        self.input = StandardisedLinear(self.input)
 
     def prepare(self, batch: GraphBatch) -> tuple[Tensor, Operators]:
         """What depends on the batch alone, for `forward` of this encoder and of others on the same batch."""

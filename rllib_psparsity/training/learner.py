@@ -16,7 +16,7 @@ from rllib_psparsity.training.connectors import STEPS
 from rllib_psparsity.training.entropy_coefficient import EntropyCoefficient
 from rllib_psparsity.training.loss import StepBatch, policy_loss
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
-from rllib_psparsity.training.schedules import ITERATION, temperature
+from rllib_psparsity.training.schedules import ITERATION, faded, temperature
 
 ENTROPY_COEFFICIENT = "entropy_coefficient"
 SHUFFLING = 4
@@ -67,7 +67,7 @@ class SparsifyLearner(PPOTorchLearner):
 
     def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> Any:
         world_size = config.num_learners if self.distributed else 1
-        coefficient = self.entropy_coefficient.value
+        coefficient = self.entropy_coefficient.value * faded(self._run.entropy.fade, self._iteration)
         loss, figures = policy_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
         self._note(figures | {ENTROPY_COEFFICIENT: coefficient})
         if self._run.entropy.target is not None:

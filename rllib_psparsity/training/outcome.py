@@ -84,7 +84,7 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], comm
     `command` is kept with the comparison; that of this process if there is none.
     """
     checkpoint, iteration, _ = newest_checkpoint(run_dir)
-    trained, untrained = load_network(checkpoint, config), untrained_network(config.policy, config.seed)
+    trained = load_network(checkpoint, config)
     earlier = run_dir / f"{POLICY}_before_{iteration}"
     if (run_dir / POLICY).exists() and not earlier.exists():  # the run had ended before, and was then trained on
         (run_dir / POLICY).rename(earlier)
@@ -92,7 +92,8 @@ def conclude(config: Config, run_dir: Path, rows: Sequence[dict[str, Any]], comm
         save_policy(trained, config.environment, run_dir / POLICY, model_card(config, iteration, rows))
     distribution = ProblemDistribution(config.problems, config.seed)
     problems = [distribution.heldout(index) for index in range(config.problems.heldout_problems)]
-    learned, initial = inference_of(trained), inference_of(untrained)
+    learned = inference_of(trained)
+    initial = inference_of(untrained_network(config.policy, config.seed, learned.weights()))
     menu = parse_menu(config.policy.recipes)
     methods = [*policy_methods(learned, initial, menu, config.environment), *classical_methods()]
     console = Console()

@@ -19,6 +19,7 @@ from rllib_psparsity.training.algorithm_config import SparsifyPPOConfig
 from rllib_psparsity.training.board import Board
 from rllib_psparsity.training.checkpoint import restore_checkpoint
 from rllib_psparsity.training.env_runner import DroppedEpisode
+from rllib_psparsity.training.input_statistics import input_statistics
 from rllib_psparsity.training.keeper import Keeper
 from rllib_psparsity.training.limits import beyond_limits
 from rllib_psparsity.training.mirror import Mirror
@@ -72,7 +73,7 @@ class TrainingSession:
             undo.callback(self._algorithm.stop)
             if checkpoint is not None:
                 restore_checkpoint(self._algorithm, checkpoint)
-            elif (weights := starting_weights(config)) is not None:
+            elif weights := starting_weights(config) or input_statistics(config):
                 self._algorithm.start_from(weights)
             write_atomically(run_dir / "config.json", lambda path: path.write_text(resolved_json(config)))
             metrics.truncate_after(iteration)

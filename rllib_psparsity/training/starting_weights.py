@@ -8,7 +8,7 @@ from rllib_psparsity.config.schema import Config
 from rllib_psparsity.deploy.artifact import load_policy
 from rllib_psparsity.errors import InputError
 
-NETWORK_KEYS = ("backbone", "width", "layers", "recipes", "separate_value_trunk")
+NETWORK_KEYS = ("backbone", "width", "layers", "recipes", "separate_value_trunk", "standardise")
 MEANING_KEYS = ("action", "k", "prior")
 """What the weights' shapes follow from, and what else their use depends on."""
 

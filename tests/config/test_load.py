@@ -178,6 +178,16 @@ def test_a_list_can_be_set_whole() -> None:
             "set it to 0.002",
         ),
         (
+            ["entropy={target: 0.3, fade: 100}"],
+            "entropy: fade is 100 and target 0.3, but the weight of the entropy follows one rule; set fade or target "
+            "to null",
+        ),
+        (
+            ["entropy.fade=100", "training.entropy_coefficient=0"],
+            "training.entropy_coefficient is 0, and entropy.fade 100 has nothing to fade; set entropy.fade to null, or "
+            "the coefficient to 0.002",
+        ),
+        (
             ["entropy.target=0.7"],
             "entropy.target is 0.7, but a choice of two has less than ln 2 = 0.693 nats; lower it",
         ),
@@ -226,6 +236,7 @@ def test_refused_overrides(overrides: list[str], sentence: str) -> None:
         ["training.epochs=3"],
         ["entropy={target: 3.0, form: softmax_over_edges}"],
         ["entropy.target=3.0", "policy.action=top_k"],
+        ["entropy.fade=100"],
     ],
 )
 def test_settings_that_go_together_are_taken(overrides: list[str]) -> None:

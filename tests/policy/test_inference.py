@@ -30,6 +30,9 @@ def _policy(seed: int = 0, **settings) -> SparsifierPolicy:
             policy.edge_head.out.weight *= 5.0
         policy.recipe_head[-1].weight *= 5.0
         policy.temperature.fill_(0.7)
+        for name, statistic in policy.named_buffers():
+            if name.endswith((".mean", ".deviation")):
+                statistic.uniform_(0.2, 1.5)
     return policy
 
 
@@ -71,6 +74,8 @@ def _compare(policy: SparsifierPolicy, inference: Inference, graphs: list[LevelG
         {"prior": False, "backbone": "gat", "width": 8},
         {"network": "pooled", "width": 6},
         {"network": "pooled", "backbone": "gin", "width": 8},
+        {"standardise": True},
+        {"standardise": True, "backbone": "gin", "width": 8},
     ],
 )
 def test_logits_equal_those_of_the_network(settings):
@@ -80,7 +85,15 @@ def test_logits_equal_those_of_the_network(settings):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"separate_value_trunk": False}, {"backbone": "gin", "width": 8}, {"network": "pooled"}]
+    "settings",
+    [
+        {},
+        {"separate_value_trunk": False},
+        {"backbone": "gin", "width": 8},
+        {"network": "pooled"},
+        {"standardise": True},
+        {"standardise": True, "network": "pooled"},
+    ],
 )
 def test_node_values_equal_those_of_the_network(settings):
     policy = _policy(**settings)
@@ -115,10 +128,12 @@ def test_prior_logits_are_bounded_as_the_networks_are():
         ("prior.raw_steepness", "graph"),
         ("prior.offset", "pooled"),
         ("recipe_head.0.weight", "pooled"),
+        ("encoder.input.mean", "graph"),
+        ("encoder.input.deviation", "graph"),
     ],
 )
 def test_the_comparison_sees_a_changed_weight(name, network):
-    policy = _policy(network=network)
+    policy = _policy(network=network, standardise=name.startswith("encoder.input"))
     weights = dict(inference_of(policy).weights())
     weights[name] = weights[name] + np.float32(0.01)
     with pytest.raises(AssertionError):
@@ -167,7 +182,7 @@ def test_features_that_are_equal_on_all_edges_have_no_deviation():
 @pytest.mark.parametrize("backbone", BACKBONE_NAMES)
 @pytest.mark.parametrize(("network", "separate"), [("graph", True), ("graph", False), ("pooled", True)])
 def test_expected_tensors_are_those_of_the_network(backbone, network, separate):
-    for settings in ({}, {"width": 5, "layers": 1, "recipes": ("sa/jacobi/symmetric",)}):
+    for settings in ({"standardise": True}, {"width": 5, "layers": 1, "recipes": ("sa/jacobi/symmetric",)}):
         policy = _policy(backbone=backbone, network=network, separate_value_trunk=separate, **settings)
         state = policy.state_dict()
         assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected_tensors(policy.config)

@@ -160,6 +160,17 @@ def test_the_learning_rate_decays_and_is_the_one_that_adam_uses(build):
     assert max((after[name] - last[name]).abs().max() for name in learned) < 1e-6
 
 
+def test_the_entropys_weight_fades_and_goes_on_after_a_resume(build, tmp_path):
+    config = tiny_config("training.entropy_coefficient=0.4", "entropy.fade=4", "training.epochs=1")
+    rows, _ = train(algorithm := build(config), 2)
+    path = save_checkpoint(algorithm, tmp_path / "checkpoints", 2, keep=1)
+    algorithm.stop()
+    algorithm = build(config)
+    algorithm.restore_from_path(str(path / "algorithm"))
+    rows, _ = train(algorithm, 3, rows)
+    assert [row["entropy_coefficient"] for row in rows] == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
+
+
 def test_a_seed_decides_the_weights(build):
     torch.manual_seed(11)
     first = weights(build(tiny_config("seed=5")))

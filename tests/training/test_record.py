@@ -1,4 +1,4 @@
-"""The row of an iteration, the reward normaliser, and the temperature's schedule."""
+"""The row of an iteration, the reward normaliser, and the schedules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rllib_psparsity.config.schema import TemperatureConfig
 from rllib_psparsity.reporting.metrics import METRICS, MetricsFile
 from rllib_psparsity.training.record import EPISODES, LEARNER_COLUMNS, episode_figures, metrics_row
 from rllib_psparsity.training.reward_normaliser import MOMENTUM, RewardNormaliser
-from rllib_psparsity.training.schedules import temperature
+from rllib_psparsity.training.schedules import faded, temperature
 from tests.environment.tiny import tiny_config
 from tests.training.runners import local_runner
 
@@ -126,3 +126,8 @@ def test_equal_rewards_do_not_divide_by_zero(sampled):
 def test_temperature_falls_to_its_floor_and_is_never_raised(settings, expected):
     config = TemperatureConfig(**settings)
     assert [temperature(config, iteration) for iteration in range(5)] == expected
+
+
+def test_what_fades_is_whole_at_first_and_gone_at_the_end():
+    assert [faded(4, iteration) for iteration in range(1, 7)] == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert faded(None, 1000) == 1.0

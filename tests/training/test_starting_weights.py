@@ -60,6 +60,7 @@ def test_a_run_starts_from_nothing_by_default() -> None:
         ("policy.width=6", "policy.width 8, but this run has 6; set policy.width"),
         ("policy.recipes=[sa/jacobi/evolution]", "this run has [sa/jacobi/evolution]; set policy.recipes"),
         ("policy.prior=false", "policy.prior True, but this run has False; set policy.prior"),
+        ("policy.standardise=true", "policy.standardise False, but this run has True; set policy.standardise"),
     ],
 )
 def test_another_network_is_refused(other: Path, override: str, said: str) -> None:

@@ -1,0 +1,47 @@
+"""A linear layer that sees its inputs standardised, by statistics that do not change.
+
+Adam moves all weights of a layer by about as much. Where inputs differ little from one problem to the next, the same
+step turns the layer's results less than where they differ much, and what is common to all problems hides what is not:
+on the document's problems such inputs are what the right direction follows from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAST_DEVIATION = 0.1
+"""Inputs that differ less are not blown up further: on other problems they may differ more."""
+
+
+class StandardisedLinear(nn.Linear):
+    """``W ((x - mean) / deviation) + b``; takes the parameters of `linear` over. Mean 0 and deviation 1 until given.
+
+    The statistics are buffers: they are saved and sent with the weights.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear.in_features, linear.out_features, device="meta")  # draws no random numbers
+        self.weight, self.bias = linear.weight, linear.bias
+        self.register_buffer("mean", torch.zeros(linear.in_features))
+        self.register_buffer("deviation", torch.ones(linear.in_features))
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight / self.deviation
+        return F.linear(input, weight, self.bias - weight @ self.mean)
+
+
+def statistics(inputs: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """`mean` and `deviation` (F,) float32 of the columns of arrays (N, F), each array counting as much as another."""
+    parts = [part.astype(np.float64) for part in inputs]
+    mean = np.mean([part.mean(axis=0) for part in parts], axis=0)
+    square = np.mean([np.square(part - mean).mean(axis=0) for part in parts], axis=0)
+    deviation = np.maximum(np.sqrt(square), LEAST_DEVIATION)
+    return {"mean": mean.astype(np.float32), "deviation": deviation.astype(np.float32)}

@@ -1,0 +1,50 @@
+"""What `policy.standardise` standardises by: statistics of the graphs that a run's training problems give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.config.schema import Config
+from rllib_psparsity.deploy.classical import textbook
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.graph.level_graph import LevelGraph
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.sparse import node_inputs
+from rllib_psparsity.policy.standardised import statistics
+
+PROBLEMS = 32
+
+
+def input_statistics(config: Config) -> dict[str, np.ndarray]:
+    """By the names of the network's ``state_dict``; empty without `policy.standardise`.
+
+    Of the first training problems, at full difficulty, and of all levels that the menu's first recipe gives them with
+    its measure at the textbook threshold.
+    """
+    if not config.policy.standardise:
+        return {}
+    env = SparsifyEnv(config)
+    problems = min(PROBLEMS, config.problems.training_problems or PROBLEMS)
+    graphs = (graph for index in range(problems) for graph in _levels(env, index))
+    found = statistics(node_inputs(GraphBatch.from_graphs([graph])).numpy() for graph in graphs)
+    encoders = {"encoder": config.policy.network == "graph", "value_encoder": config.policy.separate_value_trunk}
+    return {
+        f"{encoder}.input.{name}": array
+        for encoder, there in encoders.items()
+        if there
+        for name, array in found.items()
+    }
+
+
+def _levels(env: SparsifyEnv, index: int) -> Iterator[LevelGraph]:
+    graph, _ = env.reset(options={"index": index, "solve": False})
+    allowed = (r for r, recipe in enumerate(env.menu) if not (recipe.scalar_only and graph.block_size > 1))
+    first, ended = next(allowed), False
+    while not ended:
+        yield graph
+        strong = textbook(env.menu[first])(graph).edge_is_strong
+        graph, _, terminated, truncated, _ = env.step(Decision(strong, first))
+        ended = terminated or truncated

@@ -1,0 +1,75 @@
+"""The statistics that inputs are standardised by: of the training problems' levels, in the network before it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.policy.batch import GraphBatch
+from rllib_psparsity.policy.sparse import node_inputs
+from rllib_psparsity.policy.standardised import LEAST_DEVIATION
+from rllib_psparsity.training import input_statistics as module
+from rllib_psparsity.training.checkpoint import newest_checkpoint
+from rllib_psparsity.training.export import load_network
+from rllib_psparsity.training.inference_module import NETWORK
+from rllib_psparsity.training.input_statistics import input_statistics
+from rllib_psparsity.training.session import TrainingSession
+from tests.environment.tiny import ELASTIC, textbook, tiny_config
+from tests.training.test_algorithm import weights
+
+SETTINGS = ("policy.standardise=true", "problems.training_problems=3", "training.iterations=2", "checkpoint.every=1")
+NAMES = ("encoder.input.mean", "encoder.input.deviation", "value_encoder.input.mean", "value_encoder.input.deviation")
+
+
+def test_they_are_of_all_levels_of_the_training_problems():
+    config = tiny_config(*SETTINGS)
+    env, levels = SparsifyEnv(config), []
+    for index in range(3):
+        graph, _ = env.reset(options={"index": index})
+        ended = False
+        while not ended:
+            levels.append(node_inputs(GraphBatch.from_graphs([graph])).numpy().astype(float))
+            graph, _, terminated, truncated, _ = env.step(textbook(graph))
+            ended = terminated or truncated
+    assert len(levels) > 3
+    mean = np.mean([level.mean(0) for level in levels], axis=0)
+    square = np.mean([((level - mean) ** 2).mean(0) for level in levels], axis=0)
+    found = input_statistics(config)
+    assert set(found) == set(NAMES)
+    for encoder in ("encoder", "value_encoder"):
+        np.testing.assert_allclose(found[f"{encoder}.input.mean"], mean, rtol=1e-5, atol=1e-6)
+        deviation = np.maximum(np.sqrt(square), LEAST_DEVIATION)
+        np.testing.assert_allclose(found[f"{encoder}.input.deviation"], deviation, rtol=1e-5)
+
+
+def test_only_encoders_that_there_are_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROBLEMS", 1)
+    assert input_statistics(tiny_config()) == {}
+    shared = input_statistics(tiny_config("policy.standardise=true", "policy.separate_value_trunk=false"))
+    assert set(shared) == set(NAMES[:2])
+    pooled = input_statistics(tiny_config("policy.standardise=true", "policy.network=pooled"))
+    assert set(pooled) == set(NAMES[2:])
+    classical_first = "policy.recipes=[classical/modified/classical, sa/jacobi/evolution]"
+    blocks = input_statistics(tiny_config("policy.standardise=true", ELASTIC, classical_first))
+    assert all(np.isfinite(array).all() for array in blocks.values())
+
+
+def test_learner_and_runners_have_them_and_a_resume_keeps_them(local_ray: None, tmp_path: Path) -> None:
+    config = tiny_config(*SETTINGS)
+    expected = input_statistics(config)
+    with TrainingSession(config, tmp_path / "run") as session:
+        runner = session._algorithm.env_runner.module.get_state()
+        assert all(np.array_equal(runner[NETWORK + name], expected[name]) for name in NAMES)
+        session.step()
+        learned = weights(session._algorithm)
+    assert all(np.array_equal(learned[name].numpy(), expected[name]) for name in NAMES)
+    checkpoint, iteration, _ = newest_checkpoint(tmp_path / "run")
+    exported = load_network(checkpoint, config).state_dict()
+    assert all(np.array_equal(exported[name].numpy(), expected[name]) for name in NAMES)
+    # Problems of another seed have other statistics; the checkpoint's count.
+    with TrainingSession(tiny_config(*SETTINGS, "seed=5"), tmp_path / "run", checkpoint, iteration) as session:
+        resumed = weights(session._algorithm)
+    assert all(np.array_equal(resumed[name].numpy(), learned[name].numpy()) for name in learned)
