@@ -16,6 +16,7 @@ from rllib_psparsity.policy.backward_kernels import edge_head_backward
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.inference import PRIOR_BOUND
 from rllib_psparsity.policy.parts import in_parts
+from rllib_psparsity.policy.standardised import StandardisedLinear, folded
 
 BOUND = float(PRIOR_BOUND)
 
@@ -81,15 +82,20 @@ class EdgeHead(nn.Module):
         self.from_features = nn.Linear(edge_dim, hidden)
         self.out = nn.Linear(hidden, recipes)
 
+    def standardise(self) -> None:
+        """See the edge features by statistics that are given later (`policy.standardise`)."""
+        self.from_features = StandardisedLinear(self.from_features)
+
     def forward(self, h: Tensor, batch: GraphBatch, prior: ClassicalPrior, temperature: Tensor) -> Tensor:
         """(E, R) sum of the head's logits and the prior's, over the temperature, from the embedding h (N, width)."""
         if h.device.type != "cpu":
             return (self._own_logits(h, batch) + prior(batch.edge_features)) / temperature
+        from_features, bias = folded(self.from_features)
         ends = F.linear(h, torch.cat([self.from_sum.weight, self.contrast.weight]))
         return _EdgeLogits.apply(  # type: ignore[no-any-return]
             ends,
-            self.from_features.weight.T,
-            self.from_features.bias,
+            from_features.T,
+            bias,
             self.from_contrast.weight.T,
             self.out.weight.T,
             self.out.bias,

@@ -131,10 +131,11 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
     has_encoder = {"encoder": not pooled, "value_encoder": config.separate_value_trunk}
     for encoder in (name for name, there in has_encoder.items() if there):
         linear[f"{encoder}.input"] = (width, node_dim + edge_dim)
-        if config.standardise:
-            shapes |= {f"{encoder}.input.{name}": (node_dim + edge_dim,) for name in ("mean", "deviation")}
         linear |= {f"{encoder}.mixers.{k}": (width, 4 * width) for k in range(config.layers)}
         shapes |= {f"{encoder}.norm.weight": (width,), f"{encoder}.norm.bias": (width,)}
+    for name in ("edge_head.from_features", "encoder.input", "value_encoder.input") if config.standardise else ():
+        if name in linear:
+            shapes |= {f"{name}.{statistic}": linear[name][1:] for statistic in ("mean", "deviation")}
     for name, shape in linear.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
@@ -281,9 +282,6 @@ class SparseInference(Inference):
         row_start, neighbour, incident_edge = row_kernels.row_adjacency(edge_index, N)
         operators = operator_values(edge_features, edge_index, N)
         weight, bias = self._linear(f"{encoder}.input")
-        if self.config.standardise:
-            weight = weight / self._weights[f"{encoder}.input.deviation"][:, None]
-            bias = bias - self._weights[f"{encoder}.input.mean"] @ weight
         from_node, from_edge = weight[: len(NODE_FEATURES)], weight[len(NODE_FEATURES) :]
         h = row_kernels.input_layer(
             node_features, edge_features, row_start, incident_edge, from_node, from_edge, bias, per_edge
@@ -323,8 +321,12 @@ class SparseInference(Inference):
         return logits[:, 0]
 
     def _linear(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Transposed weight and bias of a linear layer."""
-        return np.ascontiguousarray(self._weights[f"{name}.weight"].T), self._weights[f"{name}.bias"]
+        """Transposed weight and bias of a linear layer, for inputs as they are (`policy.standardised.folded`)."""
+        weight, bias = np.ascontiguousarray(self._weights[f"{name}.weight"].T), self._weights[f"{name}.bias"]
+        if f"{name}.mean" in self._weights:
+            weight = weight / self._weights[f"{name}.deviation"][:, None]
+            bias = bias - self._weights[f"{name}.mean"] @ weight
+        return weight, bias
 
 
 class _SparseLogits:

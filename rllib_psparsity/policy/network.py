@@ -69,6 +69,8 @@ class SparsifierPolicy(nn.Module):
         self.edge_head = None if pooled else EdgeHead(edge_dim, width, recipes)
         if self.edge_head is not None:
             _shrunk(self.edge_head.out)
+            if config.standardise:
+                self.edge_head.standardise()
         of_nodes = 2 * (node_dim if pooled else width)
         self.recipe_head = _small_mlp(of_nodes + 2 * edge_dim + recipes, 2 * width, recipes)
         self.value_encoder = encoder() if config.separate_value_trunk else None
@@ -189,6 +191,6 @@ def untrained_network(
         network = SparsifierPolicy(config).eval()
     if statistics is not None and config.standardise:
         for name, buffer in network.named_buffers():
-            if name.endswith((".input.mean", ".input.deviation")):
+            if name.endswith((".mean", ".deviation")):
                 buffer.copy_(torch.from_numpy(statistics[name]))
     return network

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST_DEVIATION = 0.1
+LEAST_DEVIATION = 0.05
 """Inputs that differ less are not blown up further: on other problems they may differ more."""
 
 
@@ -34,8 +34,15 @@ class StandardisedLinear(nn.Linear):
         self.register_buffer("deviation", torch.ones(linear.in_features))
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight / self.deviation
-        return F.linear(input, weight, self.bias - weight @ self.mean)
+        return F.linear(input, *folded(self))
+
+
+def folded(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias for inputs as they are, of a layer that may or may not standardise them."""
+    if not isinstance(linear, StandardisedLinear):
+        return linear.weight, linear.bias
+    weight = linear.weight / linear.deviation
+    return weight, linear.bias - weight @ linear.mean
 
 
 def statistics(inputs: Iterable[np.ndarray]) -> dict[str, np.ndarray]:

@@ -28,15 +28,13 @@ def input_statistics(config: Config) -> dict[str, np.ndarray]:
         return {}
     env = SparsifyEnv(config)
     problems = min(PROBLEMS, config.problems.training_problems or PROBLEMS)
-    graphs = (graph for index in range(problems) for graph in _levels(env, index))
-    found = statistics(node_inputs(GraphBatch.from_graphs([graph])).numpy() for graph in graphs)
-    encoders = {"encoder": config.policy.network == "graph", "value_encoder": config.policy.separate_value_trunk}
-    return {
-        f"{encoder}.input.{name}": array
-        for encoder, there in encoders.items()
-        if there
-        for name, array in found.items()
-    }
+    graphs = [graph for index in range(problems) for graph in _levels(env, index)]
+    of_nodes = statistics([node_inputs(GraphBatch.from_graphs([graph])).numpy() for graph in graphs])
+    of_edges = statistics([graph.edge_features for graph in graphs if graph.num_edges])
+    layers = {"value_encoder.input": of_nodes} if config.policy.separate_value_trunk else {}
+    if config.policy.network == "graph":
+        layers |= {"encoder.input": of_nodes, "edge_head.from_features": of_edges}
+    return {f"{layer}.{name}": array for layer, found in layers.items() for name, array in found.items()}
 
 
 def _levels(env: SparsifyEnv, index: int) -> Iterator[LevelGraph]:

@@ -130,10 +130,11 @@ def test_prior_logits_are_bounded_as_the_networks_are():
         ("recipe_head.0.weight", "pooled"),
         ("encoder.input.mean", "graph"),
         ("encoder.input.deviation", "graph"),
+        ("edge_head.from_features.mean", "graph"),
     ],
 )
 def test_the_comparison_sees_a_changed_weight(name, network):
-    policy = _policy(network=network, standardise=name.startswith("encoder.input"))
+    policy = _policy(network=network, standardise=name.endswith((".mean", ".deviation")))
     weights = dict(inference_of(policy).weights())
     weights[name] = weights[name] + np.float32(0.01)
     with pytest.raises(AssertionError):

@@ -21,37 +21,39 @@ from tests.environment.tiny import ELASTIC, textbook, tiny_config
 from tests.training.test_algorithm import weights
 
 SETTINGS = ("policy.standardise=true", "problems.training_problems=3", "training.iterations=2", "checkpoint.every=1")
-NAMES = ("encoder.input.mean", "encoder.input.deviation", "value_encoder.input.mean", "value_encoder.input.deviation")
+LAYERS = ("encoder.input", "edge_head.from_features", "value_encoder.input")
+NAMES = [f"{layer}.{name}" for layer in LAYERS for name in ("mean", "deviation")]
 
 
 def test_they_are_of_all_levels_of_the_training_problems():
     config = tiny_config(*SETTINGS)
-    env, levels = SparsifyEnv(config), []
+    env, levels, edges = SparsifyEnv(config), [], []
     for index in range(3):
         graph, _ = env.reset(options={"index": index})
         ended = False
         while not ended:
             levels.append(node_inputs(GraphBatch.from_graphs([graph])).numpy().astype(float))
+            edges.append(graph.edge_features.astype(float))
             graph, _, terminated, truncated, _ = env.step(textbook(graph))
             ended = terminated or truncated
     assert len(levels) > 3
-    mean = np.mean([level.mean(0) for level in levels], axis=0)
-    square = np.mean([((level - mean) ** 2).mean(0) for level in levels], axis=0)
     found = input_statistics(config)
     assert set(found) == set(NAMES)
-    for encoder in ("encoder", "value_encoder"):
-        np.testing.assert_allclose(found[f"{encoder}.input.mean"], mean, rtol=1e-5, atol=1e-6)
+    for layer, inputs in zip(LAYERS, (levels, edges, levels), strict=True):
+        mean = np.mean([level.mean(0) for level in inputs], axis=0)
+        square = np.mean([((level - mean) ** 2).mean(0) for level in inputs], axis=0)
+        np.testing.assert_allclose(found[f"{layer}.mean"], mean, rtol=1e-5, atol=1e-6)
         deviation = np.maximum(np.sqrt(square), LEAST_DEVIATION)
-        np.testing.assert_allclose(found[f"{encoder}.input.deviation"], deviation, rtol=1e-5)
+        np.testing.assert_allclose(found[f"{layer}.deviation"], deviation, rtol=1e-5, atol=1e-6)
 
 
 def test_only_encoders_that_there_are_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROBLEMS", 1)
     assert input_statistics(tiny_config()) == {}
     shared = input_statistics(tiny_config("policy.standardise=true", "policy.separate_value_trunk=false"))
-    assert set(shared) == set(NAMES[:2])
+    assert set(shared) == set(NAMES[:4])
     pooled = input_statistics(tiny_config("policy.standardise=true", "policy.network=pooled"))
-    assert set(pooled) == set(NAMES[2:])
+    assert set(pooled) == set(NAMES[4:])
     classical_first = "policy.recipes=[classical/modified/classical, sa/jacobi/evolution]"
     blocks = input_statistics(tiny_config("policy.standardise=true", ELASTIC, classical_first))
     assert all(np.isfinite(array).all() for array in blocks.values())
