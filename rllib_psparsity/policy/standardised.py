@@ -1,8 +1,8 @@
 """A linear layer that sees its inputs standardised, by statistics that do not change.
 
-Adam moves all weights of a layer by about as much. Where inputs differ little from one problem to the next, the same
-step turns the layer's results less than where they differ much, and what is common to all problems hides what is not:
-on the document's problems such inputs are what the right direction follows from.
+Where inputs differ little from one problem to the next, a layer's results do too, and what a minibatch teaches about
+the difference is small beside its noise. The right direction on the document's problems follows from such inputs: with
+all problems in one update it is learned without this layer too (studies/EXPERIMENTS.md).
 """
 
 from __future__ import annotations

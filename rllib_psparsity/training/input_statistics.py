@@ -16,6 +16,7 @@ from rllib_psparsity.policy.sparse import node_inputs
 from rllib_psparsity.policy.standardised import statistics
 
 PROBLEMS = 32
+"""Training problems that are looked at, where there are as many."""
 
 
 def input_statistics(config: Config) -> dict[str, np.ndarray]:
