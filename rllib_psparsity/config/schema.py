@@ -146,8 +146,8 @@ class PolicyConfig(Section):
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
     standardise: bool = False
-    """Give encoders and edge head their inputs less the mean, over the standard deviation, of the graphs of the first
-    32 training problems; at least 0.05, for inputs that hardly differ there. For the built-in backbones."""
+    """Give encoders, edge head and recipe head their inputs less the mean, over the standard deviation, of the graphs
+    of the first 32 training problems; at least 0.05, where inputs hardly differ. For the built-in backbones."""
     temperature: TemperatureConfig = TemperatureConfig()
     """Temperature of both heads."""
     tries: Positive = 1

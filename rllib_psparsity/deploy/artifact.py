@@ -213,5 +213,6 @@ def _check_weights(weights: dict[str, np.ndarray], expected: dict[str, tuple[int
     if not np.isfinite(np.concatenate([tensor.ravel() for tensor in weights.values()])).all():
         name = next(name for name, tensor in weights.items() if not np.isfinite(tensor).all())
         raise InputError(f"{path}: tensor {name} has entries that are not finite; export an earlier checkpoint")
-    if weights["temperature"] <= 0:
-        raise InputError(f"{path}: temperature is {float(weights['temperature'])}, expected above 0; {_EXPORT_AGAIN}")
+    for name, tensor in weights.items():
+        if (name == "temperature" or name.endswith(".deviation")) and tensor.min() <= 0:
+            raise InputError(f"{path}: {name} is {float(tensor.min()):g}, expected above 0; {_EXPORT_AGAIN}")

@@ -133,7 +133,8 @@ def expected_tensors(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
         linear[f"{encoder}.input"] = (width, node_dim + edge_dim)
         linear |= {f"{encoder}.mixers.{k}": (width, 4 * width) for k in range(config.layers)}
         shapes |= {f"{encoder}.norm.weight": (width,), f"{encoder}.norm.bias": (width,)}
-    for name in ("edge_head.from_features", "encoder.input", "value_encoder.input") if config.standardise else ():
+    see_inputs = ("edge_head.from_features", "encoder.input", "recipe_head.0", "value_encoder.input")
+    for name in see_inputs if config.standardise else ():
         if name in linear:
             shapes |= {f"{name}.{statistic}": linear[name][1:] for statistic in ("mean", "deviation")}
     for name, shape in linear.items():
@@ -226,6 +227,7 @@ class SparseInference(Inference):
         self._weights = dict(weights)
         self._prior = _Prior(config).learned(weights["prior.raw_steepness"], weights["prior.offset"])
         self._temperature = np.float32(weights["temperature"])
+        self._to_hidden = self._linear("recipe_head.0")
         if config.network == "graph":
             ends = [weights["edge_head.from_sum.weight"], weights["edge_head.contrast.weight"]]
             self._to_ends = np.ascontiguousarray(np.concatenate(ends).T)
@@ -255,9 +257,9 @@ class SparseInference(Inference):
             ends, share = ends.reshape(2 * graph.num_nodes, -1), self._prior.strong_chance(edge_features)
         moments = row_kernels.feature_moments(edge_features, (0,) * len(EDGE_FEATURES))
         pooled = np.concatenate([*of_nodes, *moments, share])
-        weights = self._weights
-        hidden = np.maximum(weights["recipe_head.0.weight"] @ pooled + weights["recipe_head.0.bias"], 0)
-        logits = weights["recipe_head.2.weight"] @ hidden + weights["recipe_head.2.bias"]
+        weight, bias = self._to_hidden
+        hidden = np.maximum(pooled @ weight + bias, 0)
+        logits = self._weights["recipe_head.2.weight"] @ hidden + self._weights["recipe_head.2.bias"]
         return self._prior.allowed(logits / self._temperature, graph), ends
 
     def node_values(self, graph: LevelGraph) -> np.ndarray:

@@ -18,6 +18,7 @@ from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.edge_head import ClassicalPrior, EdgeHead
 from rllib_psparsity.policy.encoder import Encoder
 from rllib_psparsity.policy.inference import NEGATIVE
+from rllib_psparsity.policy.standardised import StandardisedLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class SparsifierPolicy(nn.Module):
             if config.standardise:
                 self.edge_head.standardise()
         of_nodes = 2 * (node_dim if pooled else width)
-        self.recipe_head = _small_mlp(of_nodes + 2 * edge_dim + recipes, 2 * width, recipes)
+        self.recipe_head = _small_mlp(of_nodes + 2 * edge_dim + recipes, 2 * width, recipes, config.standardise)
         self.value_encoder = encoder() if config.separate_value_trunk else None
         self.value_head = _small_mlp(width, width, 1 + recipes)
         self.register_buffer("temperature", torch.tensor(config.temperature.initial, dtype=torch.float32))
@@ -168,8 +169,11 @@ def _moments(batch: GraphBatch) -> Tensor:
     return torch.cat([mean, deviation], dim=1)
 
 
-def _small_mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), _shrunk(nn.Linear(width, outputs)))
+def _small_mlp(inputs: int, width: int, outputs: int, standardise: bool = False) -> nn.Sequential:
+    first = nn.Linear(inputs, width)
+    return nn.Sequential(
+        StandardisedLinear(first) if standardise else first, nn.ReLU(), _shrunk(nn.Linear(width, outputs))
+    )
 
 
 def _shrunk(layer: nn.Linear) -> nn.Linear:

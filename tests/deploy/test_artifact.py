@@ -185,7 +185,7 @@ DAMAGE = {
         "tensor prior.offset is float64 of shape",
     ),
     "NaN": (_weights(_set_nan), "tensor edge_head.out.weight has entries that are not finite; export an earlier"),
-    "no temperature": (_weights(lambda s: s["temperature"].zero_()), "temperature is 0.0, expected above 0"),
+    "no temperature": (_weights(lambda s: s["temperature"].zero_()), "temperature is 0, expected above 0"),
 }
 
 
@@ -196,6 +196,15 @@ def test_every_damage_is_refused_in_one_sentence(saved, name):
     with pytest.raises(InputError, match=message) as error:
         load_policy(saved[1])
     assert "\n" not in str(error.value)
+
+
+def test_a_deviation_of_nothing_is_refused(tmp_path):
+    config = CONFIG.model_copy(update={"standardise": True})
+    save_policy(SparsifierPolicy(config), Limits(), tmp_path / "policy", "card")
+    load_policy(tmp_path / "policy")
+    _weights(lambda state: state["recipe_head.0.deviation"][3].zero_())(tmp_path / "policy")
+    with pytest.raises(InputError, match=r"recipe_head\.0\.deviation is 0, expected above 0; export the policy again"):
+        load_policy(tmp_path / "policy")
 
 
 def test_a_policy_that_is_no_directory_is_refused(tmp_path):
