@@ -31,8 +31,8 @@ def compare(
 
     The right-hand side of a problem is the same for all methods. Times are CPU seconds of this thread, which other
     processes disturb less than they do a clock, and medians of `repeats` rounds; in each round the methods follow one
-    another on a problem, so that a busy machine slows all of them alike. An exception of a method is a failure in its
-    row. `progress` is called with the number of rows done and to do.
+    another on a problem, so that a busy machine slows all of them alike, in an order of its own (`measure_rounds`). An
+    exception of a method is a failure in its row. `progress` is called with the number of rows done and to do.
     """
     for kind, names in (("problem", [p.name for p in problems]), ("method", [m.name for m in methods])):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -48,25 +48,31 @@ def compare(
             in_last = len(rounds) - (repeats - 1) * len(applicable)
             if progress is not None and in_last > 0:
                 progress(len(rows) + in_last, total)
-        rows += median_rows(rounds)
+        rows += median_rows(rounds, applicable)
     return rows
 
 
 def measure_rounds(problem: Problem, methods: Sequence[Measurable], seed: int, repeats: int) -> Iterator[Row]:
-    """A row (``repeats`` is 1) for every method in every round, in the order in which they are measured."""
+    """A row (``repeats`` is 1) for every method in every round, in the order in which they are measured.
+
+    It is drawn anew for each round. On a large problem the first to need much memory waits for the system to give it,
+    and whoever follows finds it there, which took the half of a set-up of 262,144 unknowns: in a fixed order always the
+    same method would pay.
+    """
+    rng = np.random.default_rng([seed, *problem.name.encode()])
     for _ in range(repeats):
-        for method in methods:
-            yield _row(problem, method, seed)
+        for k in rng.permutation(len(methods)):
+            yield _row(problem, methods[k], seed)
 
 
-def median_rows(rounds: Iterable[Row]) -> list[Row]:
-    """One row a method, problem and seed, in order of first appearance: the first, with medians of the times."""
-    held: dict[tuple, list[Row]] = {}
+def median_rows(rounds: Iterable[Row], methods: Sequence[Measurable]) -> list[Row]:
+    """One row for each of the methods that was measured on this problem, in their order, with medians of the times."""
+    held: dict[str, list[Row]] = {}
     for row in rounds:
-        held.setdefault((row["problem"], row["seed"], row["method"]), []).append(row)
+        held.setdefault(row["method"], []).append(row)
     return [
         same[0] | {key: float(np.median([row[key] for row in same])) for key in _TIMES} | {"repeats": len(same)}
-        for same in held.values()
+        for same in (held[method.name] for method in methods if method.name in held)
     ]
 
 

@@ -104,7 +104,7 @@ class Evaluation:
                         progress(entry.name, done + len(rounds), total)
             finally:
                 if rounds:
-                    self.rows += median_rows(rounds)
+                    self.rows += median_rows(rounds, applicable)
                     write_rows(self.out, self.rows, {SETTINGS: self.settings, CALLS: self._calls})
             done = after
 

@@ -163,10 +163,24 @@ def test_compare_interleaves_and_takes_the_first_of_equal_results():
 
         return Method(name, build)
 
-    rows = compare([poisson(8), poisson(9)], [method("a"), method("b")], seed=0, repeats=2)
-    of_problem = [("a"), ("b"), ("a"), ("b")]
-    assert order == [(f"poisson {side}", name) for side in (8, 9) for name in of_problem]
-    assert [r["repeats"] for r in rows] == [2] * 4
+    names = ["a", "b", "c"]
+    rows = compare([poisson(8), poisson(9)], [method(name) for name in names], seed=0, repeats=6)
+    rounds = [order[k : k + 3] for k in range(0, 36, 3)]
+    sides = [8] * 6 + [9] * 6
+    for side, of_round in zip(sides, rounds, strict=True):
+        assert sorted(of_round) == [(f"poisson {side}", name) for name in names]
+    # None is always the first, which on a large problem pays for the memory of all, and none always follows another.
+    for of_problem in (rounds[:6], rounds[6:]):
+        assert len({tuple(of_round) for of_round in of_problem}) > 2
+        assert len({of_round[0] for of_round in of_problem}) > 1
+    assert [(r["problem"], r["method"]) for r in rows] == [
+        (f"poisson {side}", name) for side in (8, 9) for name in names
+    ]
+    assert [r["repeats"] for r in rows] == [6] * 6
+    first = order.copy()
+    order.clear()
+    compare([poisson(8), poisson(9)], [method(name) for name in names], seed=0, repeats=6)
+    assert order == first
 
 
 def test_compare_reports_failures_with_their_reason():
