@@ -35,7 +35,13 @@ def galerkin_product(
     else:
         n = P.shape[1]
         factors = (array for M in (R, A, P) for array in (M.indptr, M.indices, M.data))
-        indptr, indices, data = _triple_product(*factors)
+        # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
+        # What is not written to costs nothing, so the guess of a coarse matrix is generous: as many entries as A has.
+        guess = len(A.indices) + n
+        result = np.zeros(n + 1, np.int32), np.empty(guess, np.int32), np.empty(guess)
+        row_of_RA = np.empty(A.shape[0]), np.full(A.shape[0], -1, np.int32), np.empty(A.shape[0], np.uint32)
+        row_of_result = np.empty(n), np.full(n, -1, np.int32)
+        indptr, indices, data = _triple_product(*factors, result, row_of_RA, row_of_result)
         indptr, indices, data = sort_rows(indptr, indices, data, n)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
@@ -74,22 +80,22 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
 
 
 @compiled()
-def _triple_product(r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data):
+def _triple_product(
+    r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data, result, row_of_RA, row_of_result
+):
     """CSR arrays of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that vanish.
 
-    A row of R A is used up at once, so that no product of the size of A is ever stored.
+    A row of R A is used up at once, so that no product of the size of A is ever stored. `result` holds the arrays that
+    are returned, zeros first, unless they have to grow. Of both rows, the sums by column, and -1 everywhere in what
+    becomes the last row that had this column; of the first, room for its columns too.
     """
     r_indptr, r_indices = unsigned(r_indptr), unsigned(r_indices)
     start, end, indices = unsigned(indptr), unsigned(indptr)[1:], unsigned(indices)
     p_start, p_end, p_indices = unsigned(p_indptr), unsigned(p_indptr)[1:], unsigned(p_indices)
-    n, num_coarse = len(end), len(r_indptr) - 1
-    coarse_indptr = np.zeros(num_coarse + 1, dtype=np.int32)
-    coarse_indices = np.empty(len(r_indices) + num_coarse, dtype=np.int32)  # a guess, which grows
-    coarse_data = np.empty(len(coarse_indices))
-    seen, sums = np.full(n, -1, dtype=np.int32), np.empty(n)  # seen[k] == i: column k is in row i of R A
-    row = np.empty(n, dtype=np.uint32)
-    coarse_seen, coarse_sums = np.full(num_coarse, -1, dtype=np.int32), np.empty(num_coarse)
-    count = 0
+    num_coarse, count = len(r_indptr) - 1, 0
+    coarse_indptr, coarse_indices, coarse_data = result
+    sums, seen, row = row_of_RA
+    coarse_sums, coarse_seen = row_of_result
     for i in range(num_coarse):
         if count + num_coarse > len(coarse_indices):
             capacity = 2 * len(coarse_indices)
