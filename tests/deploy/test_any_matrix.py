@@ -80,6 +80,24 @@ def test_pure_neumann_is_solved_for_a_consistent_right_hand_side(form, most):
     assert not learned_solver(poisson((40, 40), format="csr")).setup_info.singular
 
 
+@pytest.mark.parametrize(
+    ("size", "scaling", "seed"), [(580, "1e150", 468329444), (588, "1e9", 1142805914), (548, "1e-150", 1556674471)]
+)
+def test_singular_parts_are_solved_with_candidates_that_are_nearly_dependent(size, scaling, seed):
+    """What is left of a part's constant on the coarsest level is small, but more than rounding of that level alone."""
+    assert check(Case("disconnected", size, scaling, "csr", seed, use="two candidates")) == ""
+
+
+def test_a_weak_shift_is_no_rounding():
+    A = poisson((40, 40), format="csr")
+    A = sp.csr_array(A - sp.diags_array(A.sum(axis=1)) + 4e-9 * sp.eye_array(1600))
+    ml, residuals = learned_solver(A), []
+    b = np.random.default_rng(0).standard_normal(1600)
+    x = ml.solve(b, accel="cg", tol=1e-7, residuals=residuals)
+    assert not ml.setup_info.singular
+    assert np.linalg.norm(b - A @ x) < 1e-6 * np.linalg.norm(b) and len(residuals) < 15
+
+
 def test_the_input_is_left_as_it_was():
     A = poisson((12, 12), format="csr")
     B = np.ones((144, 1))
