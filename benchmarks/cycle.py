@@ -43,7 +43,7 @@ def measured(ml: Any, preconditioner: Callable[[], Any], b: np.ndarray) -> dict[
     M, applications = preconditioner(), []
     for _ in range(APPLICATIONS):
         start = time.process_time()
-        M @ b
+        _ = M @ b
         applications.append(time.process_time() - start)
     residuals: list[float] = []
     start = time.process_time()

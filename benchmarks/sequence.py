@@ -53,7 +53,7 @@ class Diffusion:
 def hills(side: int) -> np.ndarray:
     """The initial state."""
     x, y = np.meshgrid(*2 * [np.arange(1, side + 1) / (side + 1)])
-    return sum(np.exp(-80 * ((x - a) ** 2 + (y - b) ** 2)) for a, b in ((0.3, 0.35), (0.65, 0.6))).ravel()
+    return np.sum([np.exp(-80 * ((x - a) ** 2 + (y - b) ** 2)) for a, b in ((0.3, 0.35), (0.65, 0.6))], axis=0).ravel()
 
 
 def run(way: str, side: int) -> dict[str, Any]:

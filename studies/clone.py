@@ -81,7 +81,7 @@ def cross_entropy(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.
     batch = GraphBatch.from_graphs(graphs)
     decisions = DecisionBatch.from_decisions([decision for one in lessons for decision in one.decisions], batch)
     output = policy(batch, with_value=False)
-    log_prob, _ = make_actions(policy.config, output, decisions, False).evaluate()
+    log_prob, _ = make_actions(policy.config, output, decisions).evaluate()
     paid = torch.tensor(np.array([one.paid for one in lessons for _ in one.graphs]), dtype=torch.float32)
     wanted = (paid / SOFTNESS).softmax(1)
     # A recipe that a graph cannot have is neither wanted nor likely: zero times its large logarithm.

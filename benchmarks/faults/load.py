@@ -48,7 +48,7 @@ def main() -> None:
             f"env_runners.episodes_per_chunk={CHUNK}",
         ),
     )
-    settings = SparsifyPPOConfig().apply_run(config)
+    settings: Any = SparsifyPPOConfig().apply_run(config)  # RLlib says that an int is expected; halves are fine
     settings.env_runners(num_cpus_per_env_runner=options.nodes / options.runners)
     node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 150_000_000, "include_dashboard": False}
     with joined_cluster(Cluster(), [node] * options.nodes):
