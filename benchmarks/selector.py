@@ -39,7 +39,9 @@ SIZES = {
     "elasticity": (12, 24),
     "helmholtz_shifted": (18, 40),
     "unstructured_diffusion": (18, 40),
+    "triangular_mesh": (18, 40),
     "graph_laplacian": (18, 40),
+    "power_network": (18, 40),
     "diffusion_3d": (7, 12),
 }
 SELECTION = 3

@@ -53,6 +53,27 @@ def test_bad_input_ends_with_2_and_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reader_who_leaves_gets_no_traceback(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    arguments = [sys.executable, "-m", "rllib_psparsity", "info"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_broken_pipe_of_another_kind_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError("the socket of a worker")
+
+    monkeypatch.setattr(app_module, "app", broken)
+    assert main(["info"]) == 1
+    assert "BrokenPipeError: the socket of a worker" in capfd.readouterr().err
+
+
 def test_dry_run_prints_and_starts_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; from rllib_psparsity.cli import main\n"
