@@ -14,6 +14,7 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 from studies.arm_table import ArmRuns, arm_table, read_study, show
 from studies.definition import Study, is_study, load_study
+from studies.evaluation_tables import evaluation_section, read_evaluations
 from studies.reference_tables import read_settings, reference_section
 from studies.results_file import RESULTS, STUDIES
 from studies.sweep_tables import LEGEND as SWEEP_LEGEND
@@ -48,6 +49,9 @@ def report(studies: Path, results: Path) -> str:
         parts += ["", "## Sweeps by Ray Tune", "", SWEEP_LEGEND]
     for sweep in sweeps:
         parts += ["", f"### `psparsity tune {sweep.name}`", "", *sweep_section(sweep)]
+    evaluations = read_evaluations(results / "evaluation")
+    if evaluations:
+        parts += ["", "## The shipped policies, by `psparsity evaluate`", "", *evaluation_section(evaluations)]
     return "\n".join(parts).rstrip() + "\n"
 
 

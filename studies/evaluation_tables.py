@@ -1,0 +1,134 @@
+"""What `psparsity evaluate` found for the shipped policies: by suite, by family and on the largest problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
+from rllib_psparsity.evaluation.comparison import geometric_mean
+from rllib_psparsity.evaluation.ratios import case_ratios, method_ratios
+from rllib_psparsity.evaluation.rows import Row, read_rows
+from rllib_psparsity.evaluation.selector import SELECTOR
+
+METHODS = (
+    LEARNED_SOLVER,
+    TRAINED_POLICY,
+    UNTRAINED_NETWORK,
+    PRIOR_ALONE,
+    PYAMG_DEFAULT.name,
+    f"{SELECTOR}, work",
+    f"{SELECTOR}, time",
+)
+LARGE = 250_000
+"""Unknowns from which on a problem counts as large."""
+FARTHEST = 5
+"""So many problems are named on which a policy's solver takes the most work."""
+LEGEND = (
+    "Each cell: work per digit and total time, set-up included, in ratio to the virtual best of the 27 classical "
+    "configurations, once in work and once in time; geometric means over the problems that the method solved. Of the "
+    "policies only the learned solver has the guard."
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One file: a policy on a suite."""
+
+    policy: str
+    suite: str
+    rows: list[Row]
+    repeats: int
+    commit: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem that a method solved, and its ratios to the virtual best."""
+
+    problem: str
+    family: str
+    unknowns: int
+    work: float
+    time: float
+
+
+def read_evaluations(directory: Path) -> list[Evaluation]:
+    """Of every ``SUITE_POLICY.parquet`` there."""
+    found = []
+    for path in sorted(directory.glob("*.parquet")):
+        rows, metadata = read_rows(path)
+        suite = metadata["settings"]["suite"]
+        policy = path.stem.removeprefix(f"{suite}_")
+        found.append(
+            Evaluation(policy, suite, rows, min(row["repeats"] for row in rows), metadata["calls"][-1]["commit"])
+        )
+    return found
+
+
+def evaluation_section(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The tables of every policy, as lines of Markdown."""
+    lines = [LEGEND]
+    for policy in dict.fromkeys(one.policy for one in evaluations):
+        own = [one for one in evaluations if one.policy == policy]
+        lines += ["", f"### `{policy}`", "", *_suite_table(own), "", *_family_table(own), "", _farthest(own)]
+    return lines
+
+
+def _suite_table(evaluations: Sequence[Evaluation]) -> list[str]:
+    lines = [
+        "| suite | problems | rounds | " + " | ".join(METHODS) + " | not solved by the learned solver | commit |",
+        "|---" * (len(METHODS) + 5) + "|",
+    ]
+    for one in evaluations:
+        ratios = method_ratios(one.rows)
+        cells = [f"{ratios[m].work:.2f}, {ratios[m].time:.2f}" if m in ratios else "-" for m in METHODS]
+        learned = ratios[LEARNED_SOLVER]
+        failures = "; ".join(f"{problem} ({reason})" for problem, reason in learned.failures) or "none"
+        lines.append(
+            f"| `{one.suite}` | {learned.cases} | {one.repeats} | " + " | ".join(cells) + f" | {failures} | "
+            f"{one.commit[:7]} |"
+        )
+    return lines
+
+
+def _family_table(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The learned solver and the policy alone, over the problems of all suites."""
+    methods = (LEARNED_SOLVER, TRAINED_POLICY)
+    solved = [_cases(evaluations, method) for method in methods]
+    groups = {name: [[c for c in cases if c.family == name] for cases in solved] for name in _families(solved[0])}
+    groups[f"from {LARGE:,} unknowns on"] = [[case for case in cases if case.unknowns >= LARGE] for cases in solved]
+    lines = ["| family, all suites | problems | " + " | ".join(methods) + " |", "|---" * (len(methods) + 2) + "|"]
+    for name, of_methods in groups.items():
+        lines.append(f"| {name} | {len(of_methods[0])} | " + " | ".join(map(_means, of_methods)) + " |")
+    return lines
+
+
+def _farthest(evaluations: Sequence[Evaluation]) -> str:
+    cases = sorted(_cases(evaluations, LEARNED_SOLVER), key=lambda case: -case.work)
+    named = ", ".join(f"{case.problem} ({case.work:.2f})" for case in cases[:FARTHEST])
+    return f"Most work of the learned solver, in ratio to the virtual best: {named}."
+
+
+def _cases(evaluations: Sequence[Evaluation], method: str) -> list[Case]:
+    """What both the method and the portfolio solved, of all suites."""
+    found = []
+    for one in evaluations:
+        unknowns = {row["problem"]: row["unknowns"] for row in one.rows}
+        for (problem, _), ratios in case_ratios(one.rows).get(method, {}).items():
+            if math.isfinite(ratios.work):
+                found.append(Case(problem, ratios.family, unknowns[problem], ratios.work, ratios.time))
+    return found
+
+
+def _families(cases: Sequence[Case]) -> list[str]:
+    return sorted({case.family for case in cases})
+
+
+def _means(cases: Sequence[Case]) -> str:
+    if not cases:
+        return "-"
+    return f"{geometric_mean(case.work for case in cases):.2f}, {geometric_mean(case.time for case in cases):.2f}"

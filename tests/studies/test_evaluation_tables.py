@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER
+from rllib_psparsity.evaluation.rows import write_rows
+from studies.evaluation_tables import LARGE, evaluation_section, read_evaluations
+
+FIRST, SECOND = (method.name for method in PORTFOLIO[:2])
+
+
+def row(problem: str, method: str, work: float, seconds: float, **other: Any) -> dict[str, Any]:
+    figures = {"operator_complexity": 1.0, "cycle_complexity": 1.0, "iterations": 1, "converged": True, "failure": ""}
+    named = {"problem": problem, "family": "grid", "unknowns": 100, "nonzeros": 500, "method": method, "seed": 0}
+    times = {"repeats": 3, "setup_seconds": seconds / 2, "solve_seconds": seconds / 2}
+    return {**named, **figures, **times, "work_per_digit": work, **other}
+
+
+def write(folder: Path, suite: str, policy: str, rows: list[dict[str, Any]]) -> None:
+    calls = [{"command": "psparsity evaluate", "commit": "0123456789"}]
+    write_rows(folder / f"{suite}_{policy}.parquet", rows, {"settings": {"suite": suite}, "calls": calls})
+
+
+def line_of(lines: list[str], start: str) -> list[str]:
+    return [cell.strip() for cell in next(line for line in lines if line.startswith(start)).split("|")[1:-1]]
+
+
+def test_ratios_by_suite_family_and_size(tmp_path: Path) -> None:
+    # The best in work and the best in time are two methods; on "b" no more than one of them solves.
+    failed = {"converged": False, "failure": "diverged"}
+    rows = [
+        row("a", FIRST, 4.0, 2.0),
+        row("a", SECOND, 8.0, 1.0),
+        row("a", LEARNED_SOLVER, 2.0, 2.0),
+        row("b", FIRST, 3.0, 3.0, family="mesh", unknowns=LARGE),
+        row("b", SECOND, 1.0, 1.0, family="mesh", unknowns=LARGE, **failed),
+        row("b", LEARNED_SOLVER, 6.0, 1.5, family="mesh", unknowns=LARGE),
+        row("c", FIRST, 1.0, 1.0),
+        row("c", LEARNED_SOLVER, 1.0, 1.0, **failed),
+    ]
+    write(tmp_path, "first_suite", "my_policy", rows)
+    # Of "d" there is no virtual best: the default is not of the portfolio.
+    other = [row("a", FIRST, 1.0, 1.0), row("a", LEARNED_SOLVER, 8.0, 4.0, family="mesh")]
+    other += [row("d", PYAMG_DEFAULT.name, 1.0, 1.0), row("d", LEARNED_SOLVER, 8.0, 4.0, family="mesh")]
+    write(tmp_path, "second", "my_policy", other)
+    lines = evaluation_section(read_evaluations(tmp_path))
+    assert [line for line in lines if line.startswith("###")] == ["### `my_policy`"]
+    # Work: 2/4 and 6/3, so a geometric mean of 1; time: 2/1 and 1.5/3.
+    first = line_of(lines, "| `first_suite` |")
+    assert first[1:4] == ["3", "3", "1.00, 1.00"]
+    assert first[-2:] == ["c (diverged)", "0123456"]
+    assert line_of(lines, "| grid |") == ["grid", "1", "0.50, 2.00", "-"]
+    # 6/3 and 8/1 in work, 1.5/3 and 4/1 in time.
+    assert line_of(lines, "| mesh |") == ["mesh", "2", "4.00, 1.41", "-"]
+    assert line_of(lines, "| from 250,000 unknowns on |")[1:] == ["1", "2.00, 0.50", "-"]
+    assert lines[-1].endswith(": a (8.00), b (2.00), a (0.50).")
+
+
+def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
+    for policy, work in (("one", 1.0), ("two", 3.0)):
+        write(tmp_path, "suite", policy, [row("a", FIRST, 2.0, 1.0), row("a", LEARNED_SOLVER, work, 1.0)])
+    lines = evaluation_section(read_evaluations(tmp_path))
+    halves = lines[: lines.index("### `two`")], lines[lines.index("### `two`") :]
+    assert [line_of(half, "| `suite` |")[3] for half in halves] == ["0.50, 1.00", "1.50, 1.00"]
