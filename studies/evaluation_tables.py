@@ -49,6 +49,7 @@ class Evaluation:
 class Case:
     """A problem that a method solved, and its ratios to the virtual best."""
 
+    suite: str
     problem: str
     family: str
     unknowns: int
@@ -109,7 +110,7 @@ def _family_table(evaluations: Sequence[Evaluation]) -> list[str]:
 
 def _farthest(evaluations: Sequence[Evaluation]) -> str:
     cases = sorted(_cases(evaluations, LEARNED_SOLVER), key=lambda case: -case.work)
-    named = ", ".join(f"{case.problem} ({case.work:.2f})" for case in cases[:FARTHEST])
+    named = ", ".join(f"`{case.suite}` {case.problem} ({case.work:.2f})" for case in cases[:FARTHEST])
     return f"Most work of the learned solver, in ratio to the virtual best: {named}."
 
 
@@ -120,7 +121,7 @@ def _cases(evaluations: Sequence[Evaluation], method: str) -> list[Case]:
         unknowns = {row["problem"]: row["unknowns"] for row in one.rows}
         for (problem, _), ratios in case_ratios(one.rows).get(method, {}).items():
             if math.isfinite(ratios.work):
-                found.append(Case(problem, ratios.family, unknowns[problem], ratios.work, ratios.time))
+                found.append(Case(one.suite, problem, ratios.family, unknowns[problem], ratios.work, ratios.time))
     return found
 
 

@@ -55,7 +55,7 @@ def test_ratios_by_suite_family_and_size(tmp_path: Path) -> None:
     # 6/3 and 8/1 in work, 1.5/3 and 4/1 in time.
     assert line_of(lines, "| mesh |") == ["mesh", "2", "4.00, 1.41", "-"]
     assert line_of(lines, "| from 250,000 unknowns on |")[1:] == ["1", "2.00, 0.50", "-"]
-    assert lines[-1].endswith(": a (8.00), b (2.00), a (0.50).")
+    assert lines[-1].endswith(": `second` a (8.00), `first_suite` b (2.00), `first_suite` a (0.50).")
 
 
 def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
