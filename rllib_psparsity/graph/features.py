@@ -20,6 +20,10 @@ LOG_FLOOR = -8.0
 IN_CACHE = 8192
 """Edges whose features, 44 bytes each, stay in a processor's cache between two passes over them."""
 
+LARGEST = 16_384
+"""Nodes above which all sizes look alike: what is best hardly depends on them there, and a policy that has seen few such
+graphs would extrapolate."""
+
 TINY = 1e-300
 """Smallest divisor: the reciprocal of anything less might overflow."""
 
@@ -37,7 +41,7 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     n = len(A.indptr) - 1
     W = A.indptr, A.indices, reduced_values(A, B)
     node_features = np.empty((n, len(NODE_FEATURES)), dtype=np.float32)
-    node_features[:, 6:] = (level / 4.0, np.log10(n) / 6.0, (block - 1) / 2.0)
+    node_features[:, 6:] = (level / 4.0, np.log10(min(n, LARGEST)) / 6.0, (block - 1) / 2.0)
     num_edges, rows = _row_statistics(*W, node_features)
     edge_index = np.empty((2, num_edges), dtype=np.int32)
     edge_features = np.empty((num_edges, len(EDGE_FEATURES)), dtype=np.float32)

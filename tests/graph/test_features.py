@@ -8,7 +8,7 @@ from pyamg.strength import evolution_strength_of_connection
 from scipy.sparse import block_diag, bsr_array, coo_array, csr_array, diags_array
 
 from rllib_psparsity.amg.recipe import Recipe
-from rllib_psparsity.graph.features import level_graph, reduced_values
+from rllib_psparsity.graph.features import LARGEST, level_graph, reduced_values
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
@@ -215,6 +215,17 @@ def test_a_diagonal_matrix_has_no_edges():
 def test_one_unknown():
     graph = assert_as_reference(canonical([[5.0]]), np.ones((1, 1)))
     assert graph.num_nodes == 1 and graph.num_edges == 0
+
+
+def test_all_sizes_above_the_largest_look_alike():
+    size = NODE_FEATURES.index("log_size")
+
+    def seen(nodes: int) -> float:
+        features = level_graph(diags_array(np.ones(nodes), format="csr"), np.ones((nodes, 1)), 0).node_features
+        return float(features[0, size])
+
+    assert seen(LARGEST - 1) < seen(LARGEST) == seen(LARGEST + 1) == seen(10 * LARGEST)
+    assert seen(LARGEST) == pytest.approx(np.log10(LARGEST) / 6)
 
 
 def test_one_block():
