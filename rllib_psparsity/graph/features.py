@@ -21,8 +21,8 @@ IN_CACHE = 8192
 """Edges whose features, 44 bytes each, stay in a processor's cache between two passes over them."""
 
 LARGEST = 16_384
-"""Nodes above which all sizes look alike: what is best hardly depends on them there, and a policy that has seen few such
-graphs would extrapolate."""
+"""Nodes from which on all sizes look alike: what is best hardly depends on them there, and a policy that has seen few
+such graphs would extrapolate."""
 
 TINY = 1e-300
 """Smallest divisor: the reciprocal of anything less might overflow."""
