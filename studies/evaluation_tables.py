@@ -63,10 +63,8 @@ def read_evaluations(directory: Path) -> list[Evaluation]:
     for path in sorted(directory.glob("*.parquet")):
         rows, metadata = read_rows(path)
         suite = metadata["settings"]["suite"]
-        policy = path.stem.removeprefix(f"{suite}_")
-        found.append(
-            Evaluation(policy, suite, rows, min(row["repeats"] for row in rows), metadata["calls"][-1]["commit"])
-        )
+        repeats, commit = min(row["repeats"] for row in rows), metadata["calls"][-1]["commit"]
+        found.append(Evaluation(path.stem.removeprefix(f"{suite}_"), suite, rows, repeats, commit))
     return found
 
 
@@ -100,7 +98,8 @@ def _family_table(evaluations: Sequence[Evaluation]) -> list[str]:
     """The learned solver and the policy alone, over the problems of all suites."""
     methods = (LEARNED_SOLVER, TRAINED_POLICY)
     solved = [_cases(evaluations, method) for method in methods]
-    groups = {name: [[c for c in cases if c.family == name] for cases in solved] for name in _families(solved[0])}
+    families = sorted({case.family for case in solved[0]})
+    groups = {name: [[case for case in cases if case.family == name] for cases in solved] for name in families}
     groups[f"from {LARGE:,} unknowns on"] = [[case for case in cases if case.unknowns >= LARGE] for cases in solved]
     lines = ["| family, all suites | problems | " + " | ".join(methods) + " |", "|---" * (len(methods) + 2) + "|"]
     for name, of_methods in groups.items():
@@ -123,10 +122,6 @@ def _cases(evaluations: Sequence[Evaluation], method: str) -> list[Case]:
             if math.isfinite(ratios.work):
                 found.append(Case(one.suite, problem, ratios.family, unknowns[problem], ratios.work, ratios.time))
     return found
-
-
-def _families(cases: Sequence[Case]) -> list[str]:
-    return sorted({case.family for case in cases})
 
 
 def _means(cases: Sequence[Case]) -> str:
