@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from benchmarks.record import commit
 from rllib_psparsity.config.load import from_json
+from rllib_psparsity.config.saved import as_it_was
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import SCHEMA, MetricsFile
@@ -53,7 +54,8 @@ class Results:
         if found is None:
             return False
         try:  # a key that is newer than the run had its default then
-            return Config.model_validate(found["config"]) == self._study.config(arm, seed)
+            config = Config.model_validate(found["config"] | {"policy": as_it_was(found["config"]["policy"])})
+            return config == self._study.config(arm, seed)
         except ValidationError:
             return False
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from rllib_psparsity.config.override import apply_override
 from rllib_psparsity.config.refusal import sentence
+from rllib_psparsity.config.saved import as_it_was
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.config.studies import TRIAGE, study_path
 from rllib_psparsity.config.yaml_text import parse_yaml, read_text
@@ -52,6 +53,7 @@ def from_json(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise InputError(f"{path} is not valid JSON ({error}); restore the file that the run wrote") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} holds no JSON object; restore the file that the run wrote")
+    data["policy"] = as_it_was(data.get("policy", {}))
     return _resolve(data, overrides)
 
 

@@ -145,9 +145,10 @@ class PolicyConfig(Section):
     """How alike edges with like features (rows of them for `top_k`) are drawn in training; 0 draws each by itself."""
     separate_value_trunk: bool = True
     """Give the value head an encoder of its own."""
-    standardise: bool = False
+    standardise: bool = True
     """Give encoders, edge head and recipe head their inputs less the mean, over the standard deviation, of the graphs
-    of the first 32 training problems; at least 0.05, where inputs hardly differ. For the built-in backbones."""
+    of the first 32 training problems; at least 0.05, where inputs hardly differ. For the built-in backbones: others
+    take false."""
     temperature: TemperatureConfig = TemperatureConfig()
     """Temperature of both heads."""
     tries: Positive = 1

@@ -27,6 +27,7 @@ import rllib_psparsity
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import Recipe, parse_menu
 from rllib_psparsity.config.refusal import sentence
+from rllib_psparsity.config.saved import as_it_was
 from rllib_psparsity.config.schema import PolicyConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
@@ -176,7 +177,7 @@ def _read_manifest(path: Path) -> Manifest:
     if version != FORMAT_VERSION:
         raise InputError(f"{path} has format_version {version!r}, expected {FORMAT_VERSION}; {_EXPORT_AGAIN}")
     try:
-        manifest = Manifest.model_validate(content)
+        manifest = Manifest.model_validate(content | {"policy": as_it_was(content.get("policy"))})
     except ValidationError as error:
         raise InputError(f"{path}: {sentence(error)}") from None
     for kind, found, expected in (

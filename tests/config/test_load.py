@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,14 @@ def test_resolved_json_round_trip(tmp_path: Path) -> None:
     assert resolved_json(again) == path.read_text(encoding="utf-8")
     assert '"lambda": 0.30000000000000004' in resolved_json(config)
     assert from_json(path, ["training.iterations=9"]).training.iterations == 9
+
+
+def test_a_run_from_before_inputs_could_be_standardised_did_not(tmp_path: Path) -> None:
+    data = json.loads(resolved_json(Config()))
+    assert data["policy"].pop("standardise") is True
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert from_json(path) == load_config(overrides=["policy.standardise=false"])
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,19 @@ def test_the_prior_is_part_of_the_policy_and_older_policies_have_one(tmp_path):
     assert np.array_equal(older.inference.logits([graph]).edge_logits(np.array([0]))[0], decided[True])
 
 
+def test_older_policies_see_their_inputs_as_they_are(tmp_path):
+    graph, directory = random_graph(0), tmp_path / "policy"
+    policy = SparsifierPolicy(CONFIG.model_copy(update={"standardise": False}))
+    save_policy(policy, Limits(), directory, "")
+    config = policy.config.model_dump(mode="json", by_alias=True)
+    assert config.pop("standardise") is False
+    _edit_manifest(directory, policy=config)
+    older = load_policy(directory)
+    assert not older.config.standardise
+    logits = inference_of(policy).logits([graph]).recipe_logits
+    assert np.array_equal(older.inference.logits([graph]).recipe_logits, logits)
+
+
 def test_other_backbones_load_through_torch(tmp_path):
     torch.manual_seed(0)
     policy = SparsifierPolicy(PolicyConfig(backbone="gin", width=8, layers=1))

@@ -108,9 +108,11 @@ def test_a_run_from_before_a_key_existed_had_its_default(study: Study, trainings
     rows, metadata = read_table(path)
     del metadata["runs"]["slow/0"]["config"]["training"]["likelihood"]
     metadata["runs"]["fast/0"]["config"]["training"]["a_key_that_is_no_more"] = 1
+    del metadata["runs"]["slow/1"]["config"]["policy"]["standardise"]
     write_table(path, rows, runner.STUDY_SCHEMA, metadata)
     results, (slow, fast) = Results(study, path), study.arms
     assert results.has(slow, 0) and not results.has(fast, 0) and results.has(fast, 1)
+    assert not results.has(slow, 1)  # none standardised its inputs before there was a key for it
 
 
 def test_an_interrupted_run_is_resumed(study: Study, trainings: Trainings, tmp_path: Path) -> None:

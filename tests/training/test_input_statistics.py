@@ -21,7 +21,7 @@ from rllib_psparsity.training.session import TrainingSession
 from tests.environment.tiny import ELASTIC, textbook, tiny_config
 from tests.training.test_algorithm import weights
 
-SETTINGS = ("policy.standardise=true", "problems.training_problems=3", "training.iterations=2", "checkpoint.every=1")
+SETTINGS = ("problems.training_problems=3", "training.iterations=2", "checkpoint.every=1")
 LAYERS = ("encoder.input", "edge_head.from_features", "value_encoder.input")
 RECIPES = [f"recipe_head.0.{name}" for name in ("mean", "deviation")]
 NAMES = [f"{layer}.{name}" for layer in LAYERS for name in ("mean", "deviation")]
@@ -78,13 +78,13 @@ def test_the_recipe_head_sees_graphs_standardised_but_its_encoder_as_it_is(netwo
 
 def test_only_encoders_that_there_are_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROBLEMS", 1)
-    assert input_statistics(tiny_config()) == {}
-    shared = input_statistics(tiny_config("policy.standardise=true", "policy.separate_value_trunk=false"))
+    assert input_statistics(tiny_config("policy.standardise=false")) == {}
+    shared = input_statistics(tiny_config("policy.separate_value_trunk=false"))
     assert set(shared) == {*NAMES[:4], *RECIPES}
-    pooled = input_statistics(tiny_config("policy.standardise=true", "policy.network=pooled"))
+    pooled = input_statistics(tiny_config("policy.network=pooled"))
     assert set(pooled) == {*NAMES[4:], *RECIPES}
     classical_first = "policy.recipes=[classical/modified/classical, sa/jacobi/evolution]"
-    blocks = input_statistics(tiny_config("policy.standardise=true", ELASTIC, classical_first))
+    blocks = input_statistics(tiny_config(ELASTIC, classical_first))
     assert all(np.isfinite(array).all() for array in blocks.values())
 
 

@@ -60,7 +60,7 @@ def test_a_run_starts_from_nothing_by_default() -> None:
         ("policy.width=6", "policy.width 8, but this run has 6; set policy.width"),
         ("policy.recipes=[sa/jacobi/evolution]", "this run has [sa/jacobi/evolution]; set policy.recipes"),
         ("policy.prior=false", "policy.prior True, but this run has False; set policy.prior"),
-        ("policy.standardise=true", "policy.standardise False, but this run has True; set policy.standardise"),
+        ("policy.standardise=false", "policy.standardise True, but this run has False; set policy.standardise"),
     ],
 )
 def test_another_network_is_refused(other: Path, override: str, said: str) -> None:
@@ -79,7 +79,7 @@ def test_the_command_refuses_before_anything_starts(tmp_path: Path, capsys: pyte
 
 def test_the_configuration_of_a_shipped_policy_can_go_on_from_it(capsys: pytest.CaptureFixture[str]) -> None:
     recipes = ", ".join(load_policy("many_solves").config.recipes)
-    settings = ["training.start_from=many_solves", f"policy.recipes=[{recipes}]"]
+    settings = ["training.start_from=many_solves", f"policy.recipes=[{recipes}]", "policy.standardise=false"]
     assert cli.main(["train", "--dry-run", *(word for setting in settings for word in ("--set", setting))]) == 0
     shown = capsys.readouterr().out
     assert json.loads(shown[: shown.rindex("}") + 1])["training"]["start_from"] == "many_solves"
