@@ -98,13 +98,17 @@ def spread_text(values: Sequence[float], form: str, spread: bool = True) -> str:
 
 
 def read_study(study: Study, path: Path) -> list[ArmRuns]:
-    """The runs of a study's Parquet file, in the order of its arms; arms that it no longer has are left out."""
+    """The runs of a study's Parquet file, in the order of its arms.
+
+    Runs of arms that it no longer has, or that had another configuration than the arm has now, are left out.
+    """
     if not path.exists():
         return []
     rows, metadata = read_table(path)
     arms = []
     for arm in study.arms:
-        seeds = sorted({row["seed"] for row in rows if row["arm"] == arm.name})
+        found = sorted({row["seed"] for row in rows if row["arm"] == arm.name})
+        seeds = [seed for seed in found if study.made(arm, seed, metadata["runs"][f"{arm.name}/{seed}"]["config"])]
         if seeds:
             figures = {
                 seed: run_figures(

@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rllib_psparsity.config.load import load_config
+from rllib_psparsity.config.saved import as_it_was
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.config.yaml_text import parse_yaml, read_text
 from rllib_psparsity.errors import InputError
@@ -60,6 +63,17 @@ class Study:
     def config(self, arm: Arm, seed: int) -> Config:
         """What those options resolve to; `InputError` for what the schema refuses."""
         return load_config(self.file, self.variation, _texts(arm, seed))
+
+    def made(self, arm: Arm, seed: int, saved: Mapping[str, Any]) -> bool:
+        """Whether a run with the configuration `saved` is what the study has for arm and seed now.
+
+        A key that is newer than the run had its default then.
+        """
+        try:
+            config = Config.model_validate({**saved, "policy": as_it_was(saved["policy"])})
+        except ValidationError:
+            return False
+        return config == self.config(arm, seed)
 
 
 def load_study(path: Path) -> Study:

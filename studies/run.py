@@ -21,12 +21,9 @@ from subprocess import Popen
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from benchmarks.record import commit
 from rllib_psparsity.config.load import from_json
-from rllib_psparsity.config.saved import as_it_was
-from rllib_psparsity.config.schema import Config
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import SCHEMA, MetricsFile
 from studies.definition import Arm, Study, load_study
@@ -51,13 +48,7 @@ class Results:
     def has(self, arm: Arm, seed: int) -> bool:
         """Whether the run is there, with the configuration that the study gives it now."""
         found = self._runs.get(f"{arm.name}/{seed}")
-        if found is None:
-            return False
-        try:  # a key that is newer than the run had its default then
-            config = Config.model_validate(found["config"] | {"policy": as_it_was(found["config"]["policy"])})
-            return config == self._study.config(arm, seed)
-        except ValidationError:
-            return False
+        return found is not None and self._study.made(arm, seed, found["config"])
 
     def add(self, arm: Arm, seed: int, run_dir: Path, command: str) -> None:
         """Add a finished run, in place of an earlier one of the same arm and seed."""

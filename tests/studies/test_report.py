@@ -132,7 +132,12 @@ def test_every_row_is_answered_by_what_exists() -> None:
 
 STUDY = """
 about: Two arms.
-base: {set: {problems.training_problems: 20}}
+base:
+  set:
+    problems.families: [{family: anisotropic_diffusion_fd, size: [32, 32]}]
+    problems.training_problems: 20
+    reward.name: energy_reduction
+    training.rollouts_per_problem: 2
 arms:
   measured: {about: one, triage: [T4, T22]}
   missing: {about: two, triage: [T4, T9]}
@@ -143,8 +148,10 @@ arms:
 def folder(tmp_path: Path) -> Path:
     config = config_of()
     (tmp_path / "tiny.yaml").write_text(STUDY)
-    rows = [{"arm": "measured", "seed": seed} | row for seed in (0, 1) for row in rows_of([2.0] * 3 + [3.0 + seed] * 9)]
-    runs = {f"measured/{seed}": {"config": config, "command": "c", "commit": "d"} for seed in (0, 1)}
+    seeds = {seed: config | {"seed": seed} for seed in (0, 1)}
+    seeds[2] = config_of(training={"lr": 0.5}) | {"seed": 2}  # which the study no longer has
+    rows = [{"arm": "measured", "seed": seed} | row for seed in seeds for row in rows_of([2.0] * 3 + [3.0 + seed] * 9)]
+    runs = {f"measured/{seed}": {"config": seeds[seed], "command": "c", "commit": "d"} for seed in seeds}
     write_table(tmp_path / "results" / "tiny.parquet", rows, STUDY_SCHEMA, {"runs": runs})
     origin = {"config": config, "command": "python -m studies.references", "commit": "0123456789abc"}
     methods = {"prior alone": 3.0, "PyAMG default": 1.0, "sa symmetric 0 jacobi": 1.0, "sa evolution 2 energy 1": 4.0}
