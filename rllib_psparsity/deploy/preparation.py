@@ -13,7 +13,8 @@ from rllib_psparsity.problems.validation import check_matrix
 UNIFORM_SPREAD = 20
 """Scaling exponents of the unknowns that differ by at most this are replaced by their median: 2^40 in the diagonal."""
 USUAL_EXPONENT = 10
-"""A common exponent within plus and minus this is left out: a diagonal between some 1e-6 and 1e6."""
+"""A common exponent within plus and minus this is left out: a diagonal between some 1e-6 and 1e6, candidates between
+some 1e-3 and 1e3."""
 CLEARLY = 0.1
 """Other candidates replace constants only if their Rayleigh quotient is below this share of the constants'."""
 
@@ -66,8 +67,8 @@ def prepare(A: Any, B: Any) -> System:
         candidates = default_candidates(matrix, candidates)
     scaled = scaling_of(matrix.diagonal())
     if scaled is None:
-        return System(matrix, candidates, None, matrix, candidates)
-    return System(matrix, candidates, scaled, scaled.matrix(matrix), scaled.candidates(candidates))
+        return System(matrix, candidates, None, matrix, of_usual_length(candidates))
+    return System(matrix, candidates, scaled, scaled.matrix(matrix), of_usual_length(scaled.candidates(candidates)))
 
 
 def scaling_of(diagonal: np.ndarray) -> Scaling | None:
@@ -82,6 +83,15 @@ def scaling_of(diagonal: np.ndarray) -> Scaling | None:
         if abs(exponents[0]) <= USUAL_EXPONENT:
             return None
     return Scaling(np.exp2(exponents))
+
+
+def of_usual_length(B: np.ndarray) -> np.ndarray:
+    """Candidates of which products neither overflow nor vanish: columns near 1, by powers of two, where one is not.
+
+    A factor of a candidate changes nothing that is built from it.
+    """
+    exponents = np.frexp(np.abs(B).max(axis=0))[1]
+    return B if (np.abs(exponents) <= USUAL_EXPONENT).all() else np.ldexp(B, -exponents)
 
 
 def default_candidates(A: csr_array | bsr_array, constants: np.ndarray) -> np.ndarray:

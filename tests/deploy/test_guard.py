@@ -11,11 +11,13 @@ from pyamg.gallery import diffusion_stencil_2d, linear_elasticity, poisson, sten
 from scipy.sparse import csr_array
 
 from rllib_psparsity import learned_solver, load_policy
+from rllib_psparsity.amg.conjugate_gradients import solve_block
 from rllib_psparsity.amg.decision import Decision
 from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.config.schema import PolicyConfig
+from rllib_psparsity.deploy import guard
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relaxation_hierarchy
 from rllib_psparsity.deploy.definiteness import least_quotient
@@ -26,6 +28,7 @@ from rllib_psparsity.deploy.guard import (
     RELAXATION,
     STEPS,
     STEPS_IN_DOUBT,
+    VECTORS,
     WORK_LIMIT,
     choose,
     direct_solver,
@@ -76,6 +79,22 @@ def test_doubt_is_settled_by_more_steps():
     few, more = (estimated_work(good, direct_solver(good), steps) for steps in (STEPS, STEPS_IN_DOUBT))
     limit = (few + more) / 2
     assert more < limit < few and examine(LEARNED, good, STEPS, limit).objection == ""
+
+
+@pytest.mark.parametrize(("n", "vectors"), [(60, VECTORS), (101, 1)])
+def test_an_estimate_that_grows_is_in_doubt(monkeypatch, n, vectors):
+    """Hardly anything is coarsened: the first steps smooth, and two of them see a good solver."""
+    A, B = check_matrix(poisson((n, n), format="csr"))
+    made = []
+    monkeypatch.setattr(guard, "solve_block", lambda *a: made.append(solve_block(*a)) or made[-1])
+    poor = build_hierarchy(A, B, _random_edges(0.05, 0), menu=MENU)
+    assert estimated_work(poor, direct_solver(poor)) < WORK_LIMIT < examine(LEARNED, poor).work_per_digit
+    assert [solve.iterations.tolist() for solve in made] == [[steps] * vectors for steps in (STEPS, STEPS_IN_DOUBT)]
+    good = classical_hierarchy(A, B, RECIPES[0], Limits())
+    assert choose(A, B, examine(LEARNED, poor), Limits()).name == RECIPES[0]
+    made.clear()
+    assert examine(LEARNED, good).work_per_digit == estimated_work(good, direct_solver(good))
+    assert [solve.iterations.tolist() for solve in made] == [[STEPS] * vectors] * 2
 
 
 def test_a_good_hierarchy_is_kept_and_none_is_built_beside_it(monkeypatch):

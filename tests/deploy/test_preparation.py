@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from pyamg.gallery import linear_elasticity, poisson
 
 from rllib_psparsity import learned_solver
-from rllib_psparsity.deploy.preparation import default_candidates, scaling_of
+from rllib_psparsity.deploy.preparation import default_candidates, of_usual_length, scaling_of
 from rllib_psparsity.problems.validation import check_matrix
 
 
@@ -56,6 +56,23 @@ def test_candidates_follow_the_units():
     W = sp.csr_array(np.minimum(W.toarray(), W.toarray().T) * (1 - np.eye(900)))
     L, _ = check_matrix(sp.diags_array(-W.sum(axis=1) + 1e-3) + W)
     assert default_candidates(L, ones) is ones
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("length", [1e200, 1e-200])
+@pytest.mark.parametrize("policy", ["default", "many_solves"])
+def test_the_length_of_candidates_changes_nothing(policy, length):
+    A, B = sp.csr_array(poisson((40, 40), format="csr")), np.linspace(1.0, 2.0, 1600)
+    usual, other = (learned_solver(A, factor * B, policy=policy) for factor in (1.0, length))
+    assert other.setup_info.levels == usual.setup_info.levels and not other.setup_info.guard_stepped_in
+
+
+def test_candidates_are_brought_near_one_by_powers_of_two():
+    B = np.column_stack([np.linspace(1.0, 2.0, 50), np.zeros(50), 1e200 * np.linspace(-5.0, 1.0, 50)])
+    scaled = of_usual_length(B)
+    assert np.array_equal(scaled[:, :2], B[:, :2] / [4.0, 1.0]) and 0.5 <= np.abs(scaled[:, 2]).max() < 1.0
+    assert np.log2(B[0, 2] / scaled[0, 2]) % 1 == 0
+    assert of_usual_length(scaled) is scaled
 
 
 def test_scaled_unknowns_cost_few_iterations_more():
