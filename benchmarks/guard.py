@@ -10,6 +10,7 @@ the default study and by hierarchies of the shipped policy and of random network
 
 caught: the work per digit of what `learned_solver` gives with those policies, with the guard and without, relative to
 PyAMG's default on the same problem, at worst and in the geometric mean; failures are solves that do not converge.
+passed: hierarchies that the guard had no objection to though a solve takes more than 15, or 30, work units a digit.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     figures: dict[str, Any] = {"correlation_of_logarithms": round(float(np.corrcoef(logs.T)[0, 1]), 3)}
     for kind in ("shipped", "random"):
         of_kind = [row for row in rows if row["policy"].startswith(kind)]
-        figures[kind] = {"solves": len(of_kind), "stepped_in": sum(row["method"] != "learned" for row in of_kind)}
+        kept = [row["bare"] for row in of_kind if row["method"] == "learned"]
+        figures[kind] = {"solves": len(of_kind), "stepped_in": len(of_kind) - len(kept)}
+        figures[kind] |= {f"passed_above_{limit}": sum(bare > limit for bare in kept) for limit in (15, 30)}
         for arm in ("guarded", "bare"):
             ratios = np.array([row[arm] / row["default"] for row in of_kind])
             finite = ratios[np.isfinite(ratios)]

@@ -24,10 +24,8 @@ STEPS = 2
 STEPS_IN_DOUBT = 4
 """The same where two leave doubt, or hierarchies are told from each other."""
 GROWTH = 1.2
-"""What the estimate grows by from one step to the next where it leaves doubt, however small it is: smoothing alone gains
-the first digit. Of 5,500 hierarchies that shipped and random policies built, two steps and the limit let 488 pass that
-take more than 15 work units a digit and 64 that take more than 30, with this 16 and none; of the good ones by the
-shipped policies, 1 % grow so, and none is refused for it."""
+"""Where the estimate grows by more from one step to the next there is doubt, however small it is: smoothing alone gains
+the first digits. `benchmarks.guard` counts what passes nevertheless; of good hierarchies one in a hundred grows so."""
 VECTORS = 4
 """Right-hand sides at once, which take twice the time of one."""
 LARGE = 10_000
@@ -90,11 +88,12 @@ def estimated_work(
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
-    matrix and no more than `STEPS`. With a `limit`, `STEPS_IN_DOUBT` are made if the estimate has grown by `GROWTH`, and
-    up to as many while it is above the limit. If it still is, or no digit is gained, and the residuals have grown in any
-    step, as they may at first on matrices of fourth order, digits are those of the error's energy norm between the first
-    step and the last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D the
-    diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    matrix and no more than `STEPS`. With a `limit`, further steps are made while the estimate is above it, and in any
+    case if it has grown by `GROWTH`, up to `STEPS_IN_DOUBT`. If it still is above, or no digit is gained, and the
+    residuals have grown in any step, as they may at first on matrices of fourth order, digits are those of the error's
+    energy norm between the first step and the last, as `BlockSolve.energy` tells them. For a singular matrix the
+    right-hand sides are made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not
+    finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
