@@ -264,8 +264,11 @@ def features_of(ends, indptr, indices, values, rows, edge, distance, near):
 
 
 @compiled()
-def nearness(ends, distance, nearest, smaller, larger):
-    """Features 8 and 9: how near an edge is, of those of its ends (2, E); 1 for the nearest."""
-    for e in range(len(distance)):
+def nearness(ends, distance, nearest, table, column, start, stop):
+    """How near the edges from start to stop are, of those of their ends (2, E): two columns, the smaller comes first.
+
+    1 for the nearest. Arrays come whole, since there is a kernel for every layout.
+    """
+    for e in range(start, stop):
         v_i, v_j = nearest[ends[0, e]] / distance[e], nearest[ends[1, e]] / distance[e]
-        smaller[e], larger[e] = min(v_i, v_j), max(v_i, v_j)
+        table[e, column], table[e, column + 1] = min(v_i, v_j), max(v_i, v_j)

@@ -21,7 +21,8 @@ IN_CACHE = 8192
 LOG_SYMMETRIC = EDGE_FEATURES.index("log_symmetric")
 OWN = (*range(5), EDGE_FEATURES.index("sign"))
 """Features that an edge has by itself."""
-NEARNESS = (EDGE_FEATURES.index("evolution_min"), EDGE_FEATURES.index("evolution_max"))
+NEARNESS = EDGE_FEATURES.index("evolution_min")
+"""This one and the next."""
 
 
 class LargeLevelGraph(LevelGraph):
@@ -65,10 +66,9 @@ class LargeLevelGraph(LevelGraph):
         distance, nearest = np.empty(self.num_edges), np.full(self.num_nodes, np.inf)
         kernels.edge_features(*self._W, self._rows, features, distance, nearest)
         for start in range(0, self.num_edges, IN_CACHE):
-            part = slice(start, start + IN_CACHE)
-            found = (features[part, column] for column in NEARNESS)
-            kernels.nearness(self.edge_index[:, part], distance[part], nearest, *found)
-            _take_logarithm(features[part, LOG_SYMMETRIC])
+            stop = min(start + IN_CACHE, self.num_edges)
+            kernels.nearness(self.edge_index, distance, nearest, features, NEARNESS, start, stop)
+            _take_logarithm(features[start:stop, LOG_SYMMETRIC])
         return LevelGraph(self.node_features, self.edge_index, features, self.level, self.block_size)
 
     def edge_feature(self, column: int) -> np.ndarray:
@@ -78,12 +78,12 @@ class LargeLevelGraph(LevelGraph):
             if column == LOG_SYMMETRIC:
                 _take_logarithm(found)
             return found
-        if column in NEARNESS:
+        if column in (NEARNESS, NEARNESS + 1):
             distance, nearest = np.empty(self.num_edges), np.full(self.num_nodes, np.inf)
             kernels.distances(*self._W, self._rows, distance, nearest)
-            found = np.empty((2, self.num_edges), dtype=np.float32)
-            kernels.nearness(self.edge_index, distance, nearest, *found)
-            return found[NEARNESS.index(column)]
+            found = np.empty((self.num_edges, 2), dtype=np.float32)
+            kernels.nearness(self.edge_index, distance, nearest, found, 0, 0, self.num_edges)
+            return found[:, column - NEARNESS]
         return self.edge_features[:, column]
 
     def edge_sample(self) -> np.ndarray:
@@ -94,8 +94,8 @@ class LargeLevelGraph(LevelGraph):
         features = np.empty((count, len(EDGE_FEATURES)), dtype=np.float32)
         distance, near = np.empty(count), np.empty((2, count))
         kernels.features_of(ends, *self._W, self._rows, features, distance, near)
-        own = np.arange(2 * count).reshape(2, count)
-        kernels.nearness(own, distance, near.ravel(), *(features[:, column] for column in NEARNESS))
+        own = np.arange(2 * count, dtype=np.int32).reshape(2, count)
+        kernels.nearness(own, distance, near.ravel(), features, NEARNESS, 0, count)
         _take_logarithm(features[:, LOG_SYMMETRIC])
         return features
 
