@@ -30,7 +30,7 @@ def textbook(recipe: Recipe) -> Decide:
     column = EDGE_FEATURES.index(feature)
 
     def decide(graph: LevelGraph) -> Decision:
-        return Decision(graph.edge_features[:, column] > np.float32(threshold), 0)
+        return Decision(graph.edge_feature(column) > np.float32(threshold), 0)
 
     return decide
 

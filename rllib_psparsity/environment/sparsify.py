@@ -94,7 +94,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         self._solve = bool(options.get("solve", True))
         self._potential = 0.0
         self._cycle: BlockVCycle | None = None
-        return self._builder.observe(), {"problem": self._start.problem.name}
+        return self._builder.observe().complete(), {"problem": self._start.problem.name}
 
     def step(self, action: Decision) -> tuple[LevelGraph, float, bool, bool, dict[str, Any]]:
         if self._builder is None or self._builder.hierarchy.end is not None:
@@ -117,7 +117,7 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         )
         info: dict[str, Any] = {"credit": credit, "aggregates": aggregates}
         if hierarchy.end is None:
-            return self._builder.observe(), reward, False, False, info
+            return self._builder.observe().complete(), reward, False, False, info
         info |= self._summary(hierarchy)
         return self.observation_space.sample(), reward, not hierarchy.failed, hierarchy.failed, info
 

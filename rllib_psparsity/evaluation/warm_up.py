@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import bsr_array
 
+from rllib_psparsity.graph.features import large_level_graph
+from rllib_psparsity.graph.level_graph import EDGE_FEATURES
 from rllib_psparsity.problems.families.stencil import stencil_matrix
 from rllib_psparsity.problems.problem import Problem
 
@@ -27,3 +29,12 @@ def warm_up_problem(block: int, num_candidates: int) -> Problem:
     others = np.random.default_rng(0).standard_normal((n, max(num_candidates - block, 0)))
     B = np.hstack([np.tile(np.eye(block), (n // block, 1))[:, :num_candidates], others])
     return Problem(A if block == 1 else bsr_array(A.tobsr((block, block))), B, f"warm-up {block}", "warm-up")
+
+
+def load_large_graph_kernels() -> None:
+    """Those that a graph of any size runs if it is large, and small ones do without."""
+    problem = warm_up_problem(1, 1)
+    graph = large_level_graph(problem.A, problem.B, 0)
+    graph.edge_sample()
+    for feature in ("log_symmetric", "evolution_min"):
+        graph.edge_feature(EDGE_FEATURES.index(feature))

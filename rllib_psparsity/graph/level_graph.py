@@ -62,3 +62,15 @@ class LevelGraph:
     @property
     def num_edges(self) -> int:
         return self.edge_index.shape[1]
+
+    def edge_feature(self, column: int) -> np.ndarray:
+        """(E,) one of the features."""
+        return self.edge_features[:, column]
+
+    def edge_sample(self) -> np.ndarray:
+        """(S, F_e) features of edges that stand for all: of all, or of some of a large graph."""
+        return self.edge_features
+
+    def complete(self) -> LevelGraph:
+        """With all features in memory."""
+        return self

@@ -178,10 +178,11 @@ class _Prior:
     def of(self, recipes: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
         return self.columns[recipes], self.threshold[recipes], self.steepness[recipes], PRIOR_BOUND
 
-    def logits(self, edge_features: np.ndarray, recipe: int) -> np.ndarray:
+    def logits(self, graph: LevelGraph, recipe: int) -> np.ndarray:
         """(E,)"""
-        margin = edge_features[:, self.columns[recipe]] - self.threshold[recipe]
-        return np.clip(self.steepness[recipe] * margin, -PRIOR_BOUND, PRIOR_BOUND)
+        margin = graph.edge_feature(int(self.columns[recipe])) - self.threshold[recipe]
+        margin *= self.steepness[recipe]
+        return np.clip(margin, -PRIOR_BOUND, PRIOR_BOUND, out=margin)
 
     def strong_share(self, edge_features: np.ndarray) -> np.ndarray:
         """(R,) share of the edges that are likelier strong than not; 0 without edges."""
@@ -213,7 +214,7 @@ class _PriorLogits:
 
     def edge_logits(self, recipe: np.ndarray) -> list[np.ndarray]:
         chosen = zip(self.graphs, recipe.tolist(), strict=True)
-        return [self._prior.logits(graph.edge_features, r) for graph, r in chosen]
+        return [self._prior.logits(graph, r) for graph, r in chosen]
 
 
 class SparseInference(Inference):
@@ -245,12 +246,13 @@ class SparseInference(Inference):
 
         Nodes contribute nothing to the edges of a `pooled` network: None.
         """
-        edge_features = row_kernels.writable(graph.edge_features, np.float32)
         if self.config.network == "pooled":
+            edge_features = row_kernels.writable(graph.edge_sample(), np.float32)
             node_features = row_kernels.writable(graph.node_features, np.float32)
             of_nodes = row_kernels.feature_moments(node_features, (0,) * len(NODE_FEATURES))
             ends, share = None, self._prior.strong_share(edge_features)
         else:
+            edge_features = row_kernels.writable(graph.edge_features, np.float32)
             h = self._encode(graph, "encoder")
             gain, bias = self._weights["encoder.norm.weight"], self._weights["encoder.norm.bias"]
             *of_nodes, ends = row_kernels.output_layer(h, gain, bias, self._to_ends)
@@ -300,7 +302,7 @@ class SparseInference(Inference):
     def edge_logits(self, graph: LevelGraph, ends: np.ndarray | None, recipe: int) -> np.ndarray:
         """(E,) for one recipe, from what `embed` gave."""
         if ends is None:
-            return self._prior.logits(graph.edge_features, recipe) / self._temperature
+            return self._prior.logits(graph, recipe) / self._temperature
         weight, bias = self._from_features
         only = slice(recipe, recipe + 1)
         logits = np.empty((graph.num_edges, 1), dtype=np.float32)

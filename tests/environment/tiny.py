@@ -31,6 +31,7 @@ def tiny_config(*overrides: str) -> Config:
             "reward={name: work_per_digit, shaping: true, vectors: 4, normalise: false}",
             "policy.width=8",
             "policy.layers=1",
+            "policy.standardise=true",
             "policy.temperature={initial: 1.0, factor: 1.0, floor: 0.5}",
             "training.overlap=false",
             "training.epochs=2",
