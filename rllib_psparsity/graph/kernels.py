@@ -233,34 +233,50 @@ def distances(indptr, indices, values, rows, distance, nearest):
 
 
 @compiled()
-def features_of(ends, indptr, indices, values, rows, edge, distance, near):
-    """Of the edges with these ends (2, S): all that `edge_features` fills, and the `nearest` (2, S) of the ends."""
+def nearest_of(nodes, indptr, indices, values, rows, nearest):
+    """The evolution distances of these nodes to their nearest neighbours."""
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    diagonal, _, _, _, _, weight, stay, evolved = rows
+    spread = np.zeros(len(indptr) - 1)
+    for k in range(len(nodes)):
+        i = nodes[k]
+        start, end = indptr[i], indptr[i + 1]
+        _scatter(i, start, end, indices, values, weight, spread)
+        nearest[k] = np.inf
+        for e in range(start, end):
+            j = indices[e]
+            w = values[e]
+            if j == i or w == 0.0:
+                continue
+            path, _ = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
+            far = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
+            nearest[k] = min(nearest[k], far)
+        _clear(start, end, indices, spread)
+
+
+@compiled()
+def features_of(ends, indptr, indices, values, rows, edge, distance):
+    """What `edge_features` fills, but `nearest`, for the edges with these ends (2, S) alone."""
     indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved = rows
     spread = np.zeros(len(indptr) - 1)
     for k in range(ends.shape[1]):
-        for side in range(2):
-            i, other = ends[side, k], ends[1 - side, k]
-            start, end = indptr[i], indptr[i + 1]
-            _scatter(i, start, end, indices, values, weight, spread)
-            near[side, k] = np.inf
-            for e in range(start, end):
-                j = indices[e]
+        i, j = ends[0, k], ends[1, k]
+        start, end = indptr[i], indptr[i + 1]
+        w = 0.0
+        for e in range(start, end):
+            if indices[e] == j:
                 w = values[e]
-                if j == i or w == 0.0:
-                    continue
-                path, common = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
-                far = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
-                near[side, k] = min(near[side, k], far)
-                if side == 0 and j == other:
-                    distance[k] = far
-                    _own_features(i, j, w, root, per_largest, per_total, edge[k])
-                    bound = abs(w) * (1.0 + 1e-6)  # a margin that rounding cannot cross
-                    larger_i = _larger(values, start, end, diagonal[i], bound)
-                    larger_j = _larger(values, indptr[j], indptr[j + 1], diagonal[j], bound)
-                    _shared_features(i, j, larger_i, larger_j, common, per_degree, edge[k])
-            near[side, k] = min(near[side, k], distance[k])
-            _clear(start, end, indices, spread)
+        _scatter(i, start, end, indices, values, weight, spread)
+        path, common = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
+        distance[k] = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
+        _clear(start, end, indices, spread)
+        f = edge[k]
+        _own_features(i, j, w, root, per_largest, per_total, f)
+        bound = abs(w) * (1.0 + 1e-6)  # a margin that rounding cannot cross
+        larger_i = _larger(values, start, end, diagonal[i], bound)
+        larger_j = _larger(values, indptr[j], indptr[j + 1], diagonal[j], bound)
+        _shared_features(i, j, larger_i, larger_j, common, per_degree, f)
 
 
 @compiled()

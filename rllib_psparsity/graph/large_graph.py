@@ -92,10 +92,15 @@ class LargeLevelGraph(LevelGraph):
         parts = np.arange(count) + np.random.default_rng(0).random(count)
         ends = np.ascontiguousarray(self.edge_index[:, (parts * (self.num_edges / max(count, 1))).astype(int)])
         features = np.empty((count, len(EDGE_FEATURES)), dtype=np.float32)
-        distance, near = np.empty(count), np.empty((2, count))
-        kernels.features_of(ends, *self._W, self._rows, features, distance, near)
-        own = np.arange(2 * count, dtype=np.int32).reshape(2, count)
-        kernels.nearness(own, distance, near.ravel(), features, NEARNESS, 0, count)
+        distance = np.empty(count)
+        kernels.features_of(ends, *self._W, self._rows, features, distance)
+        nodes, place = np.unique(ends, return_inverse=True)  # a node of many edges is asked once
+        place = place.reshape(ends.shape).astype(np.int32)
+        nearest = np.empty(len(nodes))
+        kernels.nearest_of(nodes, *self._W, self._rows, nearest)
+        for end in place:  # a coupling may be there in one direction only
+            np.minimum.at(nearest, end, distance)
+        kernels.nearness(place, distance, nearest, features, NEARNESS, 0, count)
         _take_logarithm(features[:, LOG_SYMMETRIC])
         return features
 

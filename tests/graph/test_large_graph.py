@@ -45,6 +45,16 @@ def test_a_sample_stands_for_all_and_is_always_the_same() -> None:
     assert np.abs(sample.std(axis=0) - deviation).max() < 0.1 * deviation.max()
 
 
+def test_a_sample_of_a_graph_with_a_dense_row_in_one_direction() -> None:
+    n = 60
+    A = 4.0 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+    A[n - 1, : n - 2] = A[: n - 2, n - 1] = -0.1
+    A[40, 3] = -1e-17  # a product may leave that by rounding, and nothing at [3, 40]
+    A[5, 50] = -1e-17
+    graph = large_level_graph(csr_array(A), np.ones((n, 1)), 1)
+    np.testing.assert_allclose(graph.edge_sample(), graph.edge_features, rtol=1e-6, atol=1e-6)
+
+
 def test_a_graph_without_edges() -> None:
     graph = large_level_graph(csr_array(np.eye(3)), np.ones((3, 1)), 0)
     assert graph.edge_sample().shape == (0, len(EDGE_FEATURES)) and graph.num_edges == 0
