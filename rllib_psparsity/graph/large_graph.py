@@ -57,9 +57,11 @@ class LargeLevelGraph(LevelGraph):
         return self.complete().edge_features
 
     def complete(self) -> LevelGraph:
-        if self._complete is None:
-            object.__setattr__(self, "_complete", self._completed())
-        return self._complete
+        complete: LevelGraph | None = self._complete
+        if complete is None:
+            complete = self._completed()
+            object.__setattr__(self, "_complete", complete)
+        return complete
 
     def _completed(self) -> LevelGraph:
         features = np.empty((self.num_edges, len(EDGE_FEATURES)), dtype=np.float32)
