@@ -150,7 +150,10 @@ def _clear(start, end, indices, spread):
 
 @compiled()
 def edge_features(indptr, indices, values, rows, edge, distance, nearest):
-    """Fill all arrays but the features 8 and 9, the first without its logarithm; `nearest` is infinite before."""
+    """Evolution distances of all edges, and of the nodes to their nearest neighbours, which are infinite before; features.
+
+    That is, all features but 8 and 9, the first without its logarithm; none where `edge` has no rows.
+    """
     indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved = rows
     n = len(nearest)
@@ -169,12 +172,13 @@ def edge_features(indptr, indices, values, rows, edge, distance, nearest):
             distance[count] = far
             nearest[i] = min(nearest[i], far)
             nearest[j] = min(nearest[j], far)
-            f = edge[count]
-            _own_features(i, j, w, root, per_largest, per_total, f)
-            bound = abs(w) * (1.0 + 1e-6)  # a margin that rounding cannot cross
-            larger_i = _larger(values, start, end, diagonal[i], bound)
-            larger_j = _larger(values, indptr[j], indptr[j + 1], diagonal[j], bound)
-            _shared_features(i, j, larger_i, larger_j, common, per_degree, f)
+            if len(edge) > 0:
+                f = edge[count]
+                _own_features(i, j, w, root, per_largest, per_total, f)
+                bound = abs(w) * (1.0 + 1e-6)  # a margin that rounding cannot cross
+                larger_i = _larger(values, start, end, diagonal[i], bound)
+                larger_j = _larger(values, indptr[j], indptr[j + 1], diagonal[j], bound)
+                _shared_features(i, j, larger_i, larger_j, common, per_degree, f)
             count += 1
         _clear(start, end, indices, spread)
 
@@ -205,31 +209,6 @@ def own_feature(indptr, indices, values, rows, feature, out):
                 _own_features(i, indices[e], values[e], root, per_largest, per_total, f)
                 out[count] = f[feature]
                 count += 1
-
-
-@compiled()
-def distances(indptr, indices, values, rows, distance, nearest):
-    """The evolution distances of all edges, and of every node that to the nearest neighbour; infinite before."""
-    indptr, indices = unsigned(indptr), unsigned(indices)
-    diagonal, _, _, _, _, weight, stay, evolved = rows
-    n = len(nearest)
-    spread = np.zeros(n)
-    count = 0
-    for i in range(n):
-        start, end = indptr[i], indptr[i + 1]
-        _scatter(i, start, end, indices, values, weight, spread)
-        for e in range(start, end):
-            j = indices[e]
-            w = values[e]
-            if j <= i or w == 0.0:
-                continue
-            path, _ = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
-            far = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
-            distance[count] = far
-            nearest[i] = min(nearest[i], far)
-            nearest[j] = min(nearest[j], far)
-            count += 1
-        _clear(start, end, indices, spread)
 
 
 @compiled()

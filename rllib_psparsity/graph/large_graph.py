@@ -82,7 +82,8 @@ class LargeLevelGraph(LevelGraph):
             return found
         if column in (NEARNESS, NEARNESS + 1):
             distance, nearest = np.empty(self.num_edges), np.full(self.num_nodes, np.inf)
-            kernels.distances(*self._W, self._rows, distance, nearest)
+            no_table = np.empty((0, len(EDGE_FEATURES)), dtype=np.float32)
+            kernels.edge_features(*self._W, self._rows, no_table, distance, nearest)
             found = np.empty((self.num_edges, 2), dtype=np.float32)
             kernels.nearness(self.edge_index, distance, nearest, found, 0, 0, self.num_edges)
             return found[:, column - NEARNESS]

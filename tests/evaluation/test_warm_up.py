@@ -28,7 +28,7 @@ def test_large_graphs_run_no_other_kernels():
     A, B = check_matrix(poisson((130, 130), format="csr"))
     learned_solver(A[:900, :900])
     load_large_graph_kernels()
-    names = ("edges", "own_feature", "distances", "features_of", "nearest_of", "nearness")
+    names = ("edges", "own_feature", "edge_features", "features_of", "nearest_of", "nearness")
     asked = [getattr(kernels, name) for name in names]
     compiled = [list(kernel.signatures) for kernel in asked]
     learned_solver(A)
