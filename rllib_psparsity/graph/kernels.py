@@ -150,7 +150,7 @@ def _clear(start, end, indices, spread):
 
 @compiled()
 def edge_features(indptr, indices, values, rows, edge, distance, nearest):
-    """Evolution distances of all edges, and of the nodes to their nearest neighbours, which are infinite before; features.
+    """Evolution distances of all edges, and of all nodes to the nearest neighbour, infinite before; and features.
 
     That is, all features but 8 and 9, the first without its logarithm; none where `edge` has no rows.
     """
