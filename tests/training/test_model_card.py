@@ -25,7 +25,8 @@ def test_the_card_has_the_figures_of_the_run() -> None:
     card = model_card(from_json(RUN / "config.json"), 45, metrics, heldout)
     works = {(row["problem"], row["method"]): row["work_per_digit"] for row in heldout}
     ratios = [works[p, m] / works[p, "PyAMG default"] for p, m in works if m == "trained policy"]
-    assert f"| all | {geometric_mean(ratios):.2f} | " in card and "5760 hierarchies in 67 seconds" in card
+    assert f"| all | {geometric_mean(ratios):.2f} | " in card
+    assert f"5760 hierarchies in {metrics[-1]['seconds']:.0f} seconds" in card
 
 
 def test_the_card_has_the_problems_of_the_training() -> None:
