@@ -149,6 +149,9 @@ class PolicyConfig(Section):
     """Give encoders, edge head and recipe head their inputs less the mean, over the standard deviation, of the graphs
     of the first 32 training problems; at least 0.05, where inputs hardly differ. For the built-in backbones: others
     take false."""
+    head_scale: float = Field(default=0.1, gt=0)
+    """First size of the weights of each head's last layer, in units of torch's own. A small one starts training next to
+    the prior, or to even odds; the first gradients of the encoders grow with it."""
     temperature: TemperatureConfig = TemperatureConfig()
     """Temperature of both heads."""
     tries: Positive = 1

@@ -44,9 +44,9 @@ class SparsifierPolicy(nn.Module):
     learned thresholds, and the recipe by what is known of the graph as a whole.
 
     Both kinds of logits are divided by the buffer `temperature` (0-dim float32, saved with the weights), so that
-    sampling and log-probabilities share it. The last layer of each head starts at a tenth of the usual size: an
-    untrained network is a small perturbation of the prior, or of even odds without one. Initial weights depend on
-    torch's global generator alone.
+    sampling and log-probabilities share it. The last layer of each head starts at `policy.head_scale` of torch's usual
+    size, a tenth by default: an untrained network is a small perturbation of the prior, or of even odds without one.
+    Initial weights depend on torch's global generator alone.
     """
 
     temperature: Tensor
@@ -69,13 +69,14 @@ class SparsifierPolicy(nn.Module):
         self.prior = ClassicalPrior(self.menu, config.prior)
         self.edge_head = None if pooled else EdgeHead(edge_dim, width, recipes)
         if self.edge_head is not None:
-            _shrunk(self.edge_head.out)
+            _scale(self.edge_head.out, config.head_scale)
             if config.standardise:
                 self.edge_head.standardise()
         of_nodes = 2 * (node_dim if pooled else width)
-        self.recipe_head = _small_mlp(of_nodes + 2 * edge_dim + recipes, 2 * width, recipes, config.standardise)
+        of_graph = of_nodes + 2 * edge_dim + recipes
+        self.recipe_head = _small_mlp(of_graph, 2 * width, recipes, config.head_scale, config.standardise)
         self.value_encoder = encoder() if config.separate_value_trunk else None
-        self.value_head = _small_mlp(width, width, 1 + recipes)
+        self.value_head = _small_mlp(width, width, 1 + recipes, config.head_scale)
         self.register_buffer("temperature", torch.tensor(config.temperature.initial, dtype=torch.float32))
         scalar_only = torch.tensor([recipe.scalar_only for recipe in self.menu])
         self.register_buffer("scalar_only", scalar_only, persistent=False)
@@ -169,18 +170,16 @@ def _moments(batch: GraphBatch) -> Tensor:
     return torch.cat([mean, deviation], dim=1)
 
 
-def _small_mlp(inputs: int, width: int, outputs: int, standardise: bool = False) -> nn.Sequential:
-    first = nn.Linear(inputs, width)
-    return nn.Sequential(
-        StandardisedLinear(first) if standardise else first, nn.ReLU(), _shrunk(nn.Linear(width, outputs))
-    )
+def _small_mlp(inputs: int, width: int, outputs: int, scale: float, standardise: bool = False) -> nn.Sequential:
+    first, last = nn.Linear(inputs, width), nn.Linear(width, outputs)
+    _scale(last, scale)
+    return nn.Sequential(StandardisedLinear(first) if standardise else first, nn.ReLU(), last)
 
 
-def _shrunk(layer: nn.Linear) -> nn.Linear:
+def _scale(layer: nn.Linear, scale: float) -> None:
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter *= 0.1
-    return layer
+            parameter *= scale
 
 
 def untrained_network(

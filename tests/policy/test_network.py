@@ -134,6 +134,23 @@ def test_untrained_network_is_a_small_perturbation_of_the_prior():
     assert difference.std() > 1e-4
 
 
+def test_head_scale_scales_what_the_heads_add_at_first_and_the_gradients_of_the_encoders():
+    batch = GraphBatch.from_graphs([random_graph(s, nodes=40, edges=90) for s in range(4)])
+
+    def first(scale: float) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        policy = _policy(head_scale=scale)
+        out = policy(batch, with_value=True)
+        own = [out.edge_logits - policy.prior_output(batch).edge_logits / policy.temperature, out.recipe_logits]
+        sum(part.sum() for part in (*own, out.node_values)).backward()
+        encoders = [p.grad for p in (*policy.encoder.parameters(), *policy.value_encoder.parameters())]
+        return [*own, out.node_values], encoders
+
+    (usual, of_usual), (large, of_large) = first(0.1), first(0.5)
+    for one, five in zip(usual + of_usual, large + of_large, strict=True):
+        torch.testing.assert_close(5 * one, five, atol=1e-4, rtol=1e-3)
+    assert max(gradient.abs().max() for gradient in of_usual) > 1e-2
+
+
 def test_temperature_divides_both_kinds_of_logits():
     batch = GraphBatch.from_graphs([random_graph(0)])
     warm = _policy(temperature=TemperatureConfig(initial=2.0))(batch, with_value=False)
