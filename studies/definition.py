@@ -8,7 +8,7 @@
       both: {about: the same without a clip, from: learned value, set: {training.grad_clip: null}}
 
 `config` is a file beside the study, the defaults without one; `set` has dotted keys, as `psparsity train --set` takes
-them; an arm with `from` starts from another arm.
+them; an arm with `from` starts from another arm, and one with a `base` of its own from that.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ from rllib_psparsity.errors import InputError
 
 STUDY_KEYS = ("about", "base", "seeds", "arms")
 BASE_KEYS = ("config", "variation", "set")
-ARM_KEYS = ("about", "triage", "from", "set")
+ARM_KEYS = ("about", "triage", "from", "base", "set")
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm: `overrides` has everything that is set beyond the base's file and variation; `triage` names rows."""
+    """One arm: `overrides` has everything that is set beyond its base's file and variation; `triage` names rows."""
 
     name: str
     about: str
     triage: tuple[str, ...]
+    file: Path | None
+    variation: str | None
     overrides: Mapping[str, Any]
 
 
@@ -49,20 +51,18 @@ class Study:
 
     name: str
     about: str
-    file: Path | None
-    variation: str | None
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
 
     def options(self, arm: Arm, seed: int) -> list[str]:
         """The options of `psparsity train` for one run."""
-        words = ["--config", str(self.file)] if self.file else []
-        words += ["--variation", self.variation] if self.variation else []
+        words = ["--config", str(arm.file)] if arm.file else []
+        words += ["--variation", arm.variation] if arm.variation else []
         return words + [word for text in _texts(arm, seed) for word in ("--set", text)]
 
     def config(self, arm: Arm, seed: int) -> Config:
         """What those options resolve to; `InputError` for what the schema refuses."""
-        return load_config(self.file, self.variation, _texts(arm, seed))
+        return load_config(arm.file, arm.variation, _texts(arm, seed))
 
     def made(self, arm: Arm, seed: int, saved: Mapping[str, Any]) -> bool:
         """Whether a run with the configuration `saved` is what the study has for arm and seed now.
@@ -79,7 +79,7 @@ class Study:
 def load_study(path: Path) -> Study:
     """Read a study and resolve every arm's configuration, so that nothing starts before all is known to be sound."""
     content = _section(parse_yaml(read_text(path), str(path)), STUDY_KEYS, str(path))
-    base = _section(content.get("base", {}), BASE_KEYS, f"{path}: base")
+    shared = _section(content.get("base", {}), BASE_KEYS, f"{path}: base")
     named = _mapping(content.get("arms"), f"{path}: arms")
     sections = {name: _section(arm, ARM_KEYS, f"{path}: arms.{name}") for name, arm in named.items()}
     seeds = content.get("seeds", [0])
@@ -89,11 +89,14 @@ def load_study(path: Path) -> Study:
     for name, section in sections.items():
         if not re.fullmatch(r"[\w ,.+-]+", name):
             raise InputError(f"{path}: the arm {name!r} names a directory; use letters, digits, spaces and , . + - _")
-        chain = [base.get("set", {}), *_inherited(name, sections, str(path))]
-        overrides = {key: value for one in chain for key, value in _mapping(one, f"{path}: set of {name}").items()}
-        arms.append(Arm(name, str(section.get("about", "")), tuple(section.get("triage", ())), overrides))
-    file = path.parent / base["config"] if "config" in base else None
-    study = Study(path.stem, str(content.get("about", "")), file, base.get("variation"), tuple(seeds), tuple(arms))
+        line = _line(name, sections, str(path))
+        base = _section(line[0].get("base", shared), BASE_KEYS, f"{path}: base of {name}")
+        sets = [one.get("set", {}) for one in (base, *line)]
+        overrides = {key: value for one in sets for key, value in _mapping(one, f"{path}: set of {name}").items()}
+        file = path.parent / base["config"] if "config" in base else None
+        about, triage = str(section.get("about", "")), tuple(section.get("triage", ()))
+        arms.append(Arm(name, about, triage, file, base.get("variation"), overrides))
+    study = Study(path.stem, str(content.get("about", "")), tuple(seeds), tuple(arms))
     for arm in study.arms:
         try:
             study.config(arm, study.seeds[0])
@@ -112,17 +115,19 @@ def _texts(arm: Arm, seed: int) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in {**arm.overrides, "seed": seed}.items()]
 
 
-def _inherited(name: str, sections: Mapping[str, dict[str, Any]], path: str) -> list[dict[str, Any]]:
-    """The `set` of every arm from the first ancestor to `name` itself."""
+def _line(name: str, sections: Mapping[str, dict[str, Any]], path: str) -> list[dict[str, Any]]:
+    """The arms from the first ancestor, which alone may have a base, to `name` itself."""
     chain = [name]
     while "from" in sections[chain[-1]]:
+        if "base" in sections[chain[-1]]:
+            raise InputError(f"{path}: arms.{chain[-1]} has both from and base; it can start from only one of them")
         name = sections[chain[-1]]["from"]
         if name not in sections or name in chain:
             raise InputError(
                 f"{path}: arms.{chain[-1]}.from names {name!r}, not another arm; take one of {', '.join(sections)}"
             )
         chain.append(name)
-    return [sections[one].get("set", {}) for one in reversed(chain)]
+    return [sections[one] for one in reversed(chain)]
 
 
 def _mapping(value: object, where: str) -> dict[str, Any]:

@@ -42,5 +42,25 @@ def test_the_triage_study_is_that_of_the_document() -> None:
         assert config.reward.name == "energy_reduction"
 
 
+def test_the_predecessor_is_that_of_the_document() -> None:
+    config = load_config(study_path("predecessor"))
+    triage = load_config(study_path("triage"), "B")
+    assert config.problems == triage.problems and config.reward.name == triage.reward.name
+    assert config.environment.max_levels == 2
+    assert (config.policy.action, config.policy.k, config.policy.backbone) == ("top_k", 5, "gat")
+    assert (config.training.algorithm, config.training.grad_clip, config.entropy.detach) == ("reinforce", 1.0, True)
+    baseline, temperature = config.training.baseline, config.policy.temperature
+    assert (baseline.momentum, baseline.variance_momentum, baseline.normalise, baseline.warm_up) == (
+        0.95,
+        0.99,
+        True,
+        100,
+    )
+    epoch = config.problems.training_problems // config.training.episodes_per_iteration
+    assert (temperature.initial, temperature.floor) == (0.9, 0.5)
+    assert 0.9 * temperature.factor ** (3 * epoch) < 0.5  # the whole schedule, in the three epochs of the run
+    assert config.training.iterations == 3 * epoch
+
+
 def test_a_variation_without_a_file_is_one_of_the_triage_study() -> None:
     assert load_config(None, "A") == load_config(study_path("triage"), "A")

@@ -49,9 +49,17 @@ def test_an_arm_is_the_base_then_its_ancestors_then_itself(write) -> None:
 def test_the_options_are_those_that_train_takes(write) -> None:
     study = load_study(write(TEXT))
     options = study.options(study.arms[1], 5)
-    assert options[:4] == ["--config", str(study.file), "--variation", "B"]
+    assert options[:4] == ["--config", str(study.arms[1].file), "--variation", "B"]
     texts = [word for word in options[4:] if word != "--set"]
-    assert load_config(study.file, "B", texts) == study.config(study.arms[1], 5)
+    assert load_config(study.arms[1].file, "B", texts) == study.config(study.arms[1], 5)
+
+
+def test_an_arm_may_have_a_base_of_its_own_which_its_descendants_share(write) -> None:
+    own = "  second: {base: {set: {training.gamma: 0.75}}, set: {policy.width: 6}}\n  third: {from: second}\n"
+    study = load_study(write(TEXT[: TEXT.index("  second")] + own))
+    first, second, third = (study.config(arm, 5) for arm in study.arms)
+    assert (first.training.gamma, first.training.iterations, first.policy.width) == (0.5, 7, 4)
+    assert second == third == load_config(None, None, ["training.gamma=0.75", "policy.width=6", "seed=5"])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,9 @@ def test_the_options_are_those_that_train_takes(write) -> None:
     [
         ("policy.width: 4", "policy.widht: 4", "arm 'first': unknown key 'policy.widht'"),
         ("policy.width: 4", "policy.width: 0", "arm 'first': policy.width is 0, but must be at least 2"),
-        ("about: one", "abuot: one", "arms.first has the unknown key 'abuot'; the keys are about, triage, from, set"),
+        ("about: one", "abuot: one", "arms.first has the unknown key 'abuot'; the keys are about, triage, from, base,"),
+        ("from: first", "from: first, base: {}", "arms.second has both from and base; it can start from only one"),
+        ("about: one", "base: {confg: a}", "base of first has the unknown key 'confg'; the keys are config, variation"),
         ("from: first", "from: third", "arms.second.from names 'third', not another arm; take one of first, second"),
         ("about: one", "from: second", "arms.second.from names 'first', not another arm; take one of first, second"),
         ("seeds: [4, 5]", "seeds: 4", "seeds is 4, but must be a list of whole numbers such as [0, 1, 2]"),
@@ -74,7 +84,7 @@ def test_mistakes_are_named(write, old: str, new: str, sentence: str) -> None:
 
 
 def test_other_files_are_no_studies() -> None:
-    assert not is_study(STUDIES / "default.yaml") and not is_study(STUDIES / "triage.yaml")
+    assert not any(is_study(STUDIES / f"{name}.yaml") for name in ("default", "triage", "predecessor", "shipped"))
     assert {"cures", "sweeps", "variation_a", "variation_b"} <= {path.stem for path in SHIPPED}
 
 
