@@ -53,6 +53,7 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
         *(A.indptr, A.indices, A.data, indptr, rows, member_indptr, members),
         *(T.columns, T.values, T.is_root, T.b_coarse, ENERGY_ITERATIONS, values, *work),
     )
+    del work  # four fifths of the memory; the transpose takes its place
     count = _drop_zeros(indptr, rows, values)
     p_indptr, p_indices, p_data = transposed(indptr, rows[:count], values[:count], A.shape[0])
     return csr_array((p_data, p_indices, p_indptr), shape=(A.shape[0], num_columns))

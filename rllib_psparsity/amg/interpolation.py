@@ -19,10 +19,10 @@ VANISHING = 1e-14
 
 
 def without_diagonal(C: csr_array) -> csr_array:
-    """The off-diagonal entries of a strength matrix, (N, N) csr_array with sorted indices and entries 1."""
+    """The off-diagonal entries of a strength matrix, (N, N) csr_array with sorted indices and entries 1 of int8."""
     indptr, indices = np.zeros_like(C.indptr), np.empty_like(C.indices)
     count = _drop_diagonal(C.indptr, C.indices, indptr, indices)
-    return csr_array((np.ones(count), indices[:count], indptr), shape=C.shape)
+    return csr_array((np.ones(count, dtype=np.int8), indices[:count], indptr), shape=C.shape)
 
 
 def split(S: csr_array) -> np.ndarray:

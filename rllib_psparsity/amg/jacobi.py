@@ -41,7 +41,9 @@ def smooth_by_jacobi(A: csr_array, T: Tentative, C: csr_array) -> csr_array:
         *(A.indptr, A.indices, A.data, C.indptr, C.indices),
         *(T.columns, T.values, T.b_coarse, indptr, indices, data),
     )
-    indptr, indices, data = sort_rows(indptr, indices[:count], data[:count], num_columns)
+    rows = [indptr, indices[:count], data[:count]]
+    del indptr, indices, data
+    indptr, indices, data = sort_rows(rows, num_columns)
     return csr_array((data, indices, indptr), shape=(n, num_columns))
 
 

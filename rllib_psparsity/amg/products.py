@@ -41,8 +41,9 @@ def galerkin_product(
         result = np.zeros(n + 1, np.int32), np.empty(guess, np.int32), np.empty(guess)
         row_of_RA = np.empty(A.shape[0]), np.full(A.shape[0], -1, np.int32), np.empty(A.shape[0], np.uint32)
         row_of_result = np.empty(n), np.full(n, -1, np.int32)
-        indptr, indices, data = _triple_product(*factors, result, row_of_RA, row_of_result)
-        indptr, indices, data = sort_rows(indptr, indices, data, n)
+        rows = list(_triple_product(*factors, result, row_of_RA, row_of_result))
+        del result, row_of_RA, row_of_result
+        indptr, indices, data = sort_rows(rows, n)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
         raise SetupFailure("the Galerkin product is not finite")
@@ -57,9 +58,15 @@ def transposed(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_co
     return t_indptr, t_indices, t_data
 
 
-def sort_rows(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_columns: int) -> CSRArrays:
-    """The same matrix with sorted rows: transposed twice, which takes linear time however long they are."""
-    return transposed(*transposed(indptr, indices, data, num_columns), len(indptr) - 1)
+def sort_rows(rows: list[np.ndarray], num_columns: int) -> CSRArrays:
+    """The same matrix with sorted rows: transposed twice, which takes linear time however long they are.
+
+    `rows`, a list of indptr, indices and data, is emptied, so that memory that nobody else holds can serve the result.
+    """
+    num_rows = len(rows[0]) - 1
+    columns = transposed(*rows, num_columns)
+    rows.clear()
+    return transposed(*columns, num_rows)
 
 
 @compiled()

@@ -120,6 +120,7 @@ def _by_pyamg(
     indptr = np.zeros(len(aggregates) + 1, dtype=np.int32)
     np.cumsum(inside, out=indptr[1:])
     AggOp = csr_array((np.ones(indptr[-1], dtype=np.int32), aggregates[inside], indptr), (len(inside), len(roots)))
+    C = C.astype(float)  # PyAMG computes with its values
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # PyAMG and SciPy warn of conversions that are meant, and of divisions whose result is checked later.
         warnings.simplefilter("ignore")

@@ -20,15 +20,16 @@ def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
 
     Returns
     -------
-    (N, N) csr_array with entries 1: both directions of every strong edge, and the diagonal, which PyAMG's aggregation
-    and prolongation smoothing take for granted. Symmetric; sorted indices.
+    (N, N) csr_array of int8 with entries 1: both directions of every strong edge, and the diagonal, which PyAMG's
+    aggregation and prolongation smoothing take for granted. Symmetric; sorted indices. Hierarchies that are updated keep
+    it, and only its pattern plays a role.
     """
     n = graph.num_nodes
     mask = np.asarray(edge_is_strong, dtype=bool)
     indptr = np.zeros(n + 1, dtype=np.int32)
     indices = np.empty(n + 2 * np.count_nonzero(mask), dtype=np.int32)
     _fill(graph.edge_index, mask, indptr, indices)
-    return csr_array((np.ones(len(indices)), indices, indptr), shape=(n, n))
+    return csr_array((np.ones(len(indices), dtype=np.int8), indices, indptr), shape=(n, n))
 
 
 @compiled()

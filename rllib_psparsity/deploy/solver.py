@@ -78,7 +78,7 @@ def strength_of_connection(A: Any, policy: str | Path | LoadedPolicy = "default"
     loaded = _loaded(policy)
     system = prepare(A, B)
     graph = level_graph(system.scaled_A, system.scaled_B, 0)
-    return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong)
+    return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong).astype(float)
 
 
 def check_tries(tries: Any) -> None:

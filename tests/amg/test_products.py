@@ -62,6 +62,6 @@ def test_rows_are_sorted_with_their_data():
         shuffled.indices[start:end], shuffled.data[start:end] = P.indices[order], P.data[order]
     assert not np.array_equal(shuffled.indices, P.indices)
     for ours, expected in zip(
-        sort_rows(shuffled.indptr, shuffled.indices, shuffled.data, 30), (P.indptr, P.indices, P.data), strict=True
+        sort_rows([shuffled.indptr, shuffled.indices, shuffled.data], 30), (P.indptr, P.indices, P.data), strict=True
     ):
         np.testing.assert_array_equal(ours, expected)
