@@ -64,7 +64,7 @@ def sort_rows(rows: list[np.ndarray], num_columns: int) -> CSRArrays:
     `rows`, a list of indptr, indices and data, is emptied, so that memory that nobody else holds can serve the result.
     """
     num_rows = len(rows[0]) - 1
-    columns = transposed(*rows, num_columns)
+    columns = transposed(rows[0], rows[1], rows[2], num_columns)
     rows.clear()
     return transposed(*columns, num_rows)
 

@@ -21,8 +21,8 @@ def strength_matrix(graph: LevelGraph, edge_is_strong: np.ndarray) -> csr_array:
     Returns
     -------
     (N, N) csr_array of int8 with entries 1: both directions of every strong edge, and the diagonal, which PyAMG's
-    aggregation and prolongation smoothing take for granted. Symmetric; sorted indices. Hierarchies that are updated keep
-    it, and only its pattern plays a role.
+    aggregation and prolongation smoothing take for granted. Symmetric; sorted indices. Only its pattern plays a role,
+    and hierarchies that are updated keep it.
     """
     n = graph.num_nodes
     mask = np.asarray(edge_is_strong, dtype=bool)
