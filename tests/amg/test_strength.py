@@ -23,6 +23,7 @@ def test_equals_a_dense_reference(name, share):
     np.testing.assert_array_equal(C.toarray(), expected)
     np.testing.assert_array_equal(C.toarray(), C.toarray().T)
     np.testing.assert_array_equal(C.diagonal(), 1.0)
+    assert C.dtype == np.int8  # hierarchies that are updated keep it
     assert C.nnz == graph.num_nodes + 2 * mask.sum()
     for start, end in zip(C.indptr[:-1], C.indptr[1:], strict=True):
         assert (np.diff(C.indices[start:end]) > 0).all()

@@ -63,6 +63,7 @@ def test_strength_is_symmetric_with_unit_diagonal_and_the_finest_decision(direct
     C = strength_of_connection(A, policy=load_policy(directory))
     assert isinstance(C, csr_array) and C.shape == (100, 100)
     assert (C != C.T).nnz == 0 and (C.diagonal() == 1).all() and set(C.data) == {1.0}
+    assert C.dtype == np.float64  # as PyAMG has it
     assert (abs(C) > (abs(A) > 0)).nnz == 0 and C.nnz > 100
 
 
