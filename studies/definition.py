@@ -8,7 +8,8 @@
       both: {about: the same without a clip, from: learned value, set: {training.grad_clip: null}}
 
 `config` is a file beside the study, the defaults without one; `set` has dotted keys, as `psparsity train --set` takes
-them; an arm with `from` starts from another arm, and one with a `base` of its own from that.
+them; an arm with `from` starts from another arm, and one with a `base` of its own from that. `{seed}` in a text is the
+run's seed, so that `training.start_from` may name the run of the same seed.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ def is_study(path: Path) -> bool:
 
 
 def _texts(arm: Arm, seed: int) -> list[str]:
-    return [f"{key}={json.dumps(value)}" for key, value in {**arm.overrides, "seed": seed}.items()]
+    texts = [f"{key}={json.dumps(value)}" for key, value in arm.overrides.items()]
+    return [text.replace("{seed}", str(seed)) for text in texts] + [f"seed={seed}"]
 
 
 def _line(name: str, sections: Mapping[str, dict[str, Any]], path: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pyamg.aggregation.smooth import satisfy_constraints
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.jacobi import OMEGA
+from rllib_psparsity.amg.reproduction import normal_matrices
 from rllib_psparsity.amg.small_inverses import small_inverses
 
 
@@ -32,7 +33,7 @@ def smooth_blocks_by_jacobi(A: bsr_array, T: bsr_array, C: csr_array, B_coarse: 
     weights = np.divide(OMEGA, sums, out=np.zeros_like(sums), where=sums != 0)
     S.data *= np.repeat(weights, np.diff(S.indptr), axis=0)[:, :, None]
     U = (S @ T).tobsr(blocksize=T.blocksize)
-    satisfy_constraints(U, B_coarse, small_inverses(_normal_matrices(U, B_coarse)))
+    satisfy_constraints(U, B_coarse, small_inverses(normal_matrices(U, B_coarse)))
     return T - U
 
 
@@ -46,12 +47,3 @@ def _filtered(A: bsr_array, C: csr_array) -> bsr_array:
     there = blocks.any(axis=(1, 2))
     indptr = np.r_[0, np.cumsum(there)][kept.indptr].astype(A.indptr.dtype)  # PyAMG's kernels take no mixture
     return bsr_array((blocks[there], kept.indices[there], indptr), shape=A.shape)
-
-
-def _normal_matrices(U: bsr_array, B: np.ndarray) -> np.ndarray:
-    """(N, K_b, K_b): B_i^T B_i of every block row i of U, B_i being B on the row's pattern."""
-    num_candidates = B.shape[1]
-    blocks = B.reshape(-1, U.blocksize[1], num_candidates)
-    of_columns = np.matmul(blocks.transpose(0, 2, 1), blocks).reshape(len(blocks), -1)
-    pattern = csr_array((np.ones(len(U.indices)), U.indices, U.indptr), shape=(len(U.indptr) - 1, len(blocks)))
-    return (pattern @ of_columns).reshape(-1, num_candidates, num_candidates)

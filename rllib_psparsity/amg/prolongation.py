@@ -21,6 +21,7 @@ from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, minimise_
 from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
 from rllib_psparsity.amg.jacobi import smooth_by_jacobi
 from rllib_psparsity.amg.recipe import Recipe
+from rllib_psparsity.amg.reproduction import reproduce_candidates
 from rllib_psparsity.amg.tentative import fit_root_node, fit_smoothed_aggregation
 from rllib_psparsity.errors import SetupFailure
 
@@ -129,6 +130,7 @@ def _by_pyamg(
                 P, B_coarse = _root_node(A, B, C, recipe, AggOp, roots)
             else:
                 P, B_coarse = _smoothed_aggregation(A, B, C, recipe, AggOp)
+            reproduce_candidates(P, B_coarse, B, aggregates)
         except (ValueError, np.linalg.LinAlgError, ZeroDivisionError) as error:
             raise SetupFailure(f"{recipe.name}: {error}") from error
     # Scalar problems stay CSR: PyAMG's aggregation smoothers return BSR.

@@ -9,9 +9,9 @@ from rllib_psparsity.compiled import compiled
 
 VANISHING = 1e-11
 """A coarse diagonal entry below this share of the fine diagonal entries that it was summed from is their rounding, or
-that of a prolongator which reproduces nearly dependent candidates to six digits: at 1e-13 one in 25 matrices of several
-singular parts was not solved, with a second candidate at random. Where a matrix has so little energy itself, double
-precision does not solve to 1e-8 anyway."""
+that of a prolongator which reproduces nearly dependent candidates less well (`reproduction`): at 1e-13, before those
+were refined, one in 25 matrices of several singular parts was not solved, with a second candidate at random. Where a
+matrix has so little energy itself, double precision does not solve to 1e-8 anyway."""
 
 
 def clear_vanishing(coarse: csr_array | bsr_array, R: csr_array | bsr_array, fine_diagonal: np.ndarray) -> None:

@@ -81,7 +81,15 @@ def test_pure_neumann_is_solved_for_a_consistent_right_hand_side(form, most):
 
 
 @pytest.mark.parametrize(
-    ("size", "scaling", "seed"), [(580, "1e150", 468329444), (588, "1e9", 1142805914), (548, "1e-150", 1556674471)]
+    ("size", "scaling", "seed"),
+    [
+        (580, "1e150", 468329444),
+        (588, "1e9", 1142805914),
+        (548, "1e-150", 1556674471),
+        (477, "1e9", 160233705),
+        (552, "1e150", 447766048),
+        (637, "none", 164373323),
+    ],
 )
 def test_singular_parts_are_solved_with_candidates_that_are_nearly_dependent(size, scaling, seed):
     """What is left of a part's constant on the coarsest level is small, but more than rounding of that level alone."""

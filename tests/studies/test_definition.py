@@ -62,6 +62,12 @@ def test_an_arm_may_have_a_base_of_its_own_which_its_descendants_share(write) ->
     assert second == third == load_config(None, None, ["training.gamma=0.75", "policy.width=6", "seed=5"])
 
 
+def test_an_arm_may_name_the_run_of_the_same_seed(write) -> None:
+    study = load_study(write(TEXT + '  third: {set: {training.start_from: "runs/B/seed-{seed}"}}\n'))
+    starts = [study.config(study.arms[2], seed).training.start_from for seed in study.seeds]
+    assert starts == ["runs/B/seed-4", "runs/B/seed-5"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
