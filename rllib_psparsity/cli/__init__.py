@@ -7,6 +7,7 @@ import select
 import sys
 import traceback
 from collections.abc import Sequence
+from errno import ENAMETOOLONG
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -36,6 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("psparsity: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == ENAMETOOLONG:
+            name = str(error.filename)
+            print(
+                f"psparsity: the path {name[:40]}... has {len(name)} characters, more than the file system allows; "
+                "shorten it",
+                file=sys.stderr,
+            )
+            return BAD_INPUT
         if not (isinstance(error, BrokenPipeError) and _reader_has_left()):
             traceback.print_exc()
         return FAILED

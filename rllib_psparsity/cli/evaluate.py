@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import use_one_thread
+from rllib_psparsity.cli.options import WHOLE, use_one_thread
 from rllib_psparsity.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def evaluate(
     suite: str = "in_distribution",
     out: Path | None = None,
     methods: Annotated[tuple[str, ...], Several] = (),
-    seeds: Annotated[tuple[int, ...], Several] = (0,),
-    repeats: int | None = None,
+    seeds: Annotated[tuple[int, ...], WHOLE, Several] = (0,),
+    repeats: Annotated[int | None, WHOLE] = None,
     selector: Path | None = None,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
 ) -> int:

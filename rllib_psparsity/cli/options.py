@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from cyclopts import CoercionError, Parameter, Token, convert
 
 from rllib_psparsity.errors import InputError
 
@@ -17,6 +21,17 @@ def use_one_thread() -> None:
     imported, which reads this then."""
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
+
+
+def _whole_numbers(type_: Any, tokens: Sequence[Token]) -> Any:
+    for token in tokens:
+        if not re.fullmatch(r"[+-]?[0-9]+", token.value):
+            raise CoercionError(msg=f"{token.keyword} is {token.value!r}, expected a whole number such as 3; mend it")
+    return convert(type_, tokens)
+
+
+WHOLE = Parameter(converter=_whole_numbers)
+"""Of options of integers: cyclopts would round 2.5."""
 
 
 def require_training_extra(command: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rllib_psparsity.cli.options import require_matplotlib, require_new_file, use_one_thread
+from rllib_psparsity.cli.options import WHOLE, require_matplotlib, require_new_file, use_one_thread
 from rllib_psparsity.errors import InputError, SetupFailure
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PICTURES = (".png", ".pdf", ".svg")
 LEARNED = "learned"
+LEAST_TOLERANCE = 1e-15
 WIDTH = 120
 """Of tables where there is no terminal."""
 
@@ -40,7 +41,7 @@ def solve(
     plot: Path | None = None,
     tol: float = 1e-8,
     no_guard: Annotated[bool, Parameter(negative=())] = False,
-    tries: int | None = None,
+    tries: Annotated[int | None, WHOLE] = None,
 ) -> int:
     """Solve a linear system with a symmetric positive definite matrix from a file.
 
@@ -76,8 +77,11 @@ def solve(
     from rllib_psparsity.reporting.atomic import write_atomically
     from rllib_psparsity.reporting.solve_progress import SolveProgress
 
-    if not 0 < tol < 1:
-        raise InputError(f"--tol is {tol:g}, expected a number above 0 and below 1; 1e-8 is the default")
+    if not LEAST_TOLERANCE <= tol < 1:
+        raise InputError(
+            f"--tol is {tol:g}, expected a number below 1 and, since double precision holds no more, at least "
+            f"{LEAST_TOLERANCE:g}; 1e-8 is the default"
+        )
     check_tries(tries)
     if out is not None:
         require_new_file("--out", out, WRITABLE)
@@ -105,6 +109,8 @@ def solve(
         except SetupFailure as error:
             print(f"psparsity: {matrix} is not solved: {error}", file=sys.stderr)
             return 1
+        except InputError as error:
+            raise InputError(f"{matrix}: {error}") from None
         setup_seconds = perf_counter() - start
         solution = solve_system(problem.A, b, ml.aspreconditioner(), tol, MAX_ITERATIONS, watch=progress.iteration)
     print(ml.setup_info)

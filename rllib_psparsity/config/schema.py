@@ -129,9 +129,9 @@ class PolicyConfig(Section):
     the cost. Values have a graph network either way."""
     backbone: Annotated[str, _known("backbones", BACKBONE_NAMES)] = "sparse"
     """Graph encoder (see `psparsity info`); `sparse` is the project's own, made of sparse products."""
-    width: int = Field(default=16, ge=2)
+    width: int = Field(default=16, ge=2, le=1024)
     """Channels of the encoder."""
-    layers: Positive = 3
+    layers: int = Field(default=3, gt=0, le=64)
     """Rounds of message passing."""
     recipes: tuple[str, ...] = DEFAULT_MENU
     """The menu, as coarsening/prolongation/measure, or with the measure's threshold as a fourth part."""

@@ -125,7 +125,8 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
         return _load_shipped(name_or_dir)
     if not isinstance(name_or_dir, str | Path):
         raise InputError(
-            f"the policy is {name_or_dir!r}, expected a name or a directory; name a shipped policy "
+            f"the policy is of the type {type(name_or_dir).__name__}, expected a name or a directory; name a shipped "
+            f"policy "
             f"({', '.join(shipped_policies())}) or a directory that `psparsity export RUN_DIR DIR` wrote"
         )
     directory = Path(name_or_dir)
@@ -166,7 +167,7 @@ def policy_digest(name_or_dir: str | Path) -> str:
 def _read_manifest(path: Path) -> Manifest:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}); {_EXPORT_AGAIN}") from None
     version = content.get("format_version") if isinstance(content, dict) else None
     if type(version) is int and version > FORMAT_VERSION:

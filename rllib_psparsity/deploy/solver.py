@@ -6,6 +6,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy.sparse import csr_array
 
 from rllib_psparsity.amg.strength import strength_matrix
@@ -65,8 +66,10 @@ def learned_solver(
     True
     """
     check_tries(tries)
+    if not isinstance(guard, bool | np.bool_):
+        raise InputError(f"guard is {guard!r}, expected True or False; False keeps a hierarchy that a test finds poor")
     loaded = _loaded(policy)
-    return LearnedSolver(A, B, loaded, guard, loaded.config.tries if tries is None else int(tries))
+    return LearnedSolver(A, B, loaded, bool(guard), loaded.config.tries if tries is None else int(tries))
 
 
 def strength_of_connection(A: Any, policy: str | Path | LoadedPolicy = "default", B: Any = None) -> csr_array:

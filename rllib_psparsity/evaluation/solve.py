@@ -59,7 +59,8 @@ def solve_system(
     watch : see `preconditioned_cg`; its residual is relative to b
     """
     start = perf_counter()
-    scale = 2.0 ** math.frexp(float(np.abs(b).max()))[1]  # a power of two: norms neither over- nor underflow
+    # A power of two: norms neither over- nor underflow.
+    scale = math.ldexp(1.0, math.frexp(float(np.abs(b).max()))[1] - 1)
     scaled = b / scale
     norm = float(np.linalg.norm(scaled))
     x, r, reached = np.zeros_like(scaled), scaled, 1.0
@@ -82,7 +83,11 @@ def solve_system(
             failure = f"rounding holds the relative residual at {reached:.1e}"
         elif iterations == max_iterations:
             failure = f"not converged in {max_iterations} iterations"
-    return Solution(x * scale, iterations, reached, np.concatenate(residuals), perf_counter() - start, failure)
+    with np.errstate(over="ignore"):
+        x *= scale
+    if not failure and not np.isfinite(x).all():
+        failure = "the solution is too large for double precision"
+    return Solution(x, iterations, reached, np.concatenate(residuals), perf_counter() - start, failure)
 
 
 def _relative(watch: Watch | None, iterations: int, reached: float) -> Watch | None:

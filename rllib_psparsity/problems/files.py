@@ -18,6 +18,11 @@ from rllib_psparsity.problems.validation import check_matrix
 
 PETSC_MATRIX = 1211216
 PETSC_VECTOR = 1211214
+UNREADABLE = (
+    *(ValueError, KeyError, TypeError, ArithmeticError, EOFError, OSError, MemoryError),
+    *(struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What readers raise for damaged files; `MemoryError` for a header that promises more than any machine holds."""
 
 
 def load_matrix(path: str | Path) -> Problem:
@@ -32,7 +37,13 @@ def load_matrix(path: str | Path) -> Problem:
         No such file, another suffix, a damaged file, or a matrix that `check_matrix` refuses.
     """
     path = Path(path)
-    A, B = check_matrix(read_matrix(path), where=str(path))
+    matrix = read_matrix(path)
+    try:
+        A, B = check_matrix(matrix, where=str(path))
+    except MemoryError:
+        raise InputError(
+            f"{path} has shape {matrix.shape}, expected one that this machine's memory can hold; check its header"
+        ) from None
     return Problem(A, B, path.name, FILE, {})
 
 
@@ -50,16 +61,7 @@ def read_matrix(path: Path) -> Any:
     file_format, read = _READERS[suffix]
     try:
         return read(path)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        ArithmeticError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise InputError(
             f"{path} cannot be read as {file_format} ({reason}), expected a complete file; write it again"

@@ -12,6 +12,9 @@ from rllib_psparsity.errors import InputError
 
 SYMMETRY_TOLERANCE = 1e-10
 """Largest |a_ij - a_ji| / sqrt(a_ii a_jj); for single precision input 100 of its rounding units."""
+LEAST_SCALE, LARGEST_SCALE = 1e-154, 1e300
+"""Of the largest diagonal entry. Norms of right-hand sides of that size are zero below in Krylov methods that square
+them, PyAMG's among them, so that they would stop at once; above, products with vectors overflow."""
 MOST_CANDIDATES = 50
 """Near-nullspace candidates beyond which a coarse level is larger than the fine one. Elasticity has six."""
 
@@ -60,8 +63,12 @@ def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
     """A fresh canonical csr_array, the block size, and the tolerance for asymmetry that A's precision allows."""
     kind = type(A).__name__
     if not sp.issparse(A):
-        A = _as_array(A)
+        A = _as_array(A, where)
     if A.dtype.kind not in "biufc":
+        if len(A.shape) == 2:
+            raise InputError(
+                f"{where} has entries of the type {A.dtype}, expected real numbers; pass A.astype(float) if they are"
+            )
         raise InputError(
             f"{where} is of the type {kind}, expected a square matrix of real numbers; pass a SciPy sparse array or a "
             "two-dimensional NumPy array"
@@ -77,6 +84,8 @@ def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
         raise InputError(
             f"{where} has complex entries ({A.dtype}), expected real ones; pass A.real if the imaginary part is zero"
         )
+    if sp.issparse(A):
+        A = _well_formed(A, where)
     tolerance = SYMMETRY_TOLERANCE
     if A.dtype.kind == "f":
         tolerance = max(tolerance, 100 * float(np.finfo(A.dtype).eps))
@@ -89,8 +98,27 @@ def _as_csr(A: Any, where: str) -> tuple[csr_array, int, float]:
     return _with_small_indices(matrix), block_size, tolerance
 
 
-def _as_array(values: Any) -> np.ndarray:
+def _well_formed(A: Any, where: str) -> Any:
+    """The same arrays, checked, in another object: SciPy's kernels trust them, and read and write beyond their ends."""
+    try:
+        if A.format == "coo":
+            return type(A)((A.data, A.coords), shape=A.shape)
+        if A.format in ("csr", "csc", "bsr"):
+            checked = type(A)((A.data, A.indices, A.indptr), shape=A.shape)
+            checked.check_format(full_check=True)
+            return checked
+    except ValueError as error:
+        raise InputError(
+            f"{where} has damaged {A.format} arrays ({' '.join(str(error).split())}), expected those of a valid sparse "
+            "matrix; build it again, for example by scipy.sparse.csr_array((data, (rows, columns)))"
+        ) from None
+    return A
+
+
+def _as_array(values: Any, what: str) -> np.ndarray:
     """A NumPy array, of no numeric type if it cannot be one."""
+    if np.ma.is_masked(values):
+        raise InputError(f"{what} has masked entries, expected a number everywhere; pass what filled(0) returns")
     try:
         return np.asarray(values)
     except ValueError:
@@ -125,6 +153,13 @@ def _check_diagonal(diagonal: np.ndarray, where: str) -> None:
         fix = "pass -A" if (diagonal < 0).all() else "eliminate the unknowns that have no equation of their own"
         raise InputError(
             f"{where} has the diagonal entry {float(diagonal[row])!r} in row {row}, expected a positive one; {fix}"
+        )
+    largest = float(diagonal.max())
+    if not LEAST_SCALE <= largest <= LARGEST_SCALE:
+        raise InputError(
+            f"{where} has {largest!r} as its largest diagonal entry, expected one between {LEAST_SCALE:g} and "
+            f"{LARGEST_SCALE:g}, so that double precision can solve with it; multiply matrix and right-hand side by a "
+            "power of ten"
         )
 
 
@@ -173,7 +208,7 @@ def _candidates(B: Any, n: int, block_size: int, where: str) -> np.ndarray:
         return np.tile(np.eye(block_size), (n // block_size, 1))
     if sp.issparse(B):
         B = B.toarray()
-    B = _as_array(B)
+    B = _as_array(B, f"the array of near-nullspace candidates B of {where}")
     if B.dtype.kind not in "biuf":
         raise InputError(
             f"the near-nullspace candidates B of {where} have type {B.dtype}, expected real numbers; pass "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from scipy.io import mmread, mmwrite
 from scipy.sparse import issparse
 
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.problems.files import PETSC_MATRIX, PETSC_VECTOR
+from rllib_psparsity.problems.files import PETSC_MATRIX, PETSC_VECTOR, UNREADABLE
 
 MATRIX_MARKET, PETSC = (".mtx",), (".petsc", ".dat", ".bin")
 READABLE = (*MATRIX_MARKET, ".npy", ".npz", *PETSC)
@@ -42,7 +41,7 @@ def load_vector(path: str | Path, n: int) -> np.ndarray:
         raise InputError(f"{path} is {kind}, expected a file with a right-hand side; check the path")
     try:
         vector = _read(path, suffix)
-    except (ValueError, KeyError, TypeError, ArithmeticError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise InputError(f"{path} cannot be read ({reason}), expected a right-hand side; write it again") from error
     return _checked(vector, n, path)
@@ -82,6 +81,8 @@ def _read_petsc(path: Path) -> np.ndarray:
     start = 0
     if len(content) >= 16 and struct.unpack_from(">i", content)[0] == PETSC_MATRIX:
         _, rows, _, entries = struct.unpack_from(">4i", content)
+        if min(rows, entries) < 0:
+            raise ValueError(f"the header of its matrix says {rows} rows and {entries} entries")
         start = 16 + 4 * rows + 12 * entries
         if len(content) == start:
             raise ValueError("it holds a matrix and no vector")
@@ -98,7 +99,8 @@ def _read_petsc(path: Path) -> np.ndarray:
 def _checked(vector: Any, n: int, path: Path) -> np.ndarray:
     vector = vector.toarray() if issparse(vector) else vector
     if vector.dtype.kind not in "biuf":
-        raise InputError(f"{path} holds numbers of type {vector.dtype}, expected real ones; pass the real part")
+        fix = "pass the real part" if vector.dtype.kind == "c" else "write them as floats"
+        raise InputError(f"{path} holds entries of the type {vector.dtype}, expected real numbers; {fix}")
     if vector.shape not in ((n,), (n, 1), (1, n)):
         raise InputError(
             f"{path} holds an array of shape {vector.shape}, expected a vector of length {n}, the matrix's number of "

@@ -125,6 +125,8 @@ def test_info_without_ray(tmp_path: Path) -> None:
         (["train", "--set"], 'Command "train" parameter --set '),
         (["train", "--set", "--dry-run"], 'Command "train" parameter --set '),
         (["train", "--config"], 'Command "train" parameter --config requires an argument.'),
+        (["evaluate", "--repeats", "1.5"], "--repeats is '1.5', expected a whole number such as 3; mend it"),
+        (["evaluate", "--seeds", "0", "2.5"], "--seeds is '2.5', expected a whole number such as 3; mend it"),
     ],
 )
 def test_usage_errors(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:

@@ -175,8 +175,29 @@ def test_bad_input_is_2_with_a_sentence(capsys: pytest.CaptureFixture[str], matr
     sp.save_npz(indefinite, sp.csr_array(-A))
     assert f"{indefinite} has the diagonal entry -4.0 in row 0" in refusal(capsys, "solve", indefinite)
     assert f"policy {str(tmp_path / 'p')!r} is " in refusal(capsys, "solve", matrix, "--policy", tmp_path / "p")
-    for tol in ("0", "1", "nan", "-1e-8"):
-        assert "expected a number above 0 and below 1" in refusal(capsys, "solve", matrix, "--tol", tol)
+    for tol in ("0", "1", "nan", "-1e-8", "1e-300"):
+        assert "expected a number below 1 and, since" in refusal(capsys, "solve", matrix, "--tol", tol)
+    for tries in ("2.5", "two", "1e1"):
+        assert refusal(capsys, "solve", matrix, "--tries", tries) == (
+            f"--tries is {tries!r}, expected a whole number such as 3; mend it"
+        )
+    for name in ("MATRIX", "--rhs", "--policy", "--out"):
+        long = "a" * 300 + ".mtx"
+        arguments = [long] if name == "MATRIX" else [matrix, name, long]
+        assert f"the path {'a' * 40}... has 304 characters" in refusal(capsys, "solve", *arguments)
+    huge = tmp_path / "huge.mtx"
+    huge.write_text(f"%%MatrixMarket matrix coordinate real general\n{10**12} {10**12} 1\n1 1 1\n")
+    assert refusal(capsys, "solve", huge) == (
+        f"{huge} has shape ({10**12}, {10**12}), expected one that this machine's memory can hold; check its header"
+    )
+
+
+def test_an_indefinite_matrix_is_refused_by_its_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Found after the set-up only."""
+    matrix = tmp_path / "shifted.npz"
+    sp.save_npz(matrix, sp.csr_array(A - 2.5 * sp.eye_array(SIDE * SIDE)))
+    assert main(["solve", str(matrix)]) == 2
+    assert capsys.readouterr().err.startswith(f"psparsity: {matrix}: the matrix is not positive definite: ")
 
 
 def test_a_singular_matrix_wants_a_right_hand_side_in_its_range(

@@ -58,10 +58,13 @@ def test_all_files_can_be_read_by_the_same_people(saved):
     assert len({path.stat().st_mode for path in directory.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("name", [3, None, ""])
+@pytest.mark.parametrize("name", [3, None, np.ones((400, 400)), ""])
 def test_what_is_no_name_of_a_policy_is_refused(name):
-    with pytest.raises(InputError, match=r"expected a name or a directory|neither a shipped policy \(default, many"):
+    with pytest.raises(
+        InputError, match=r"expected a name or a directory|neither a shipped policy \(default, many"
+    ) as error:
         load_policy(name)
+    assert len(str(error.value)) < 200
 
 
 def test_the_prior_is_part_of_the_policy_and_older_policies_have_one(tmp_path):
@@ -177,6 +180,18 @@ DAMAGE = {
     "no version": (_manifest(format_version="1"), "has format_version '1', expected 1; export the policy again"),
     "unknown key": (_manifest(extra=1), "unknown key 'extra'"),
     "bad config": (_manifest(policy={"width": 0}), "policy.width is 0, but must be at least 2"),
+    "a network without end": (
+        _manifest(policy=CONFIG.model_dump(mode="json", by_alias=True) | {"layers": 10**7}),
+        "policy.layers is 10000000, but must be at most 64",
+    ),
+    "a hierarchy without bounds": (
+        _manifest(limits=Limits().model_dump() | {"max_operator_complexity": 1e9}),
+        "limits.max_operator_complexity is 1000000000.0, but must be at most 100",
+    ),
+    "nested without end": (
+        lambda d: (d / "policy.json").write_text("[" * 10**5),
+        "policy.json cannot be read as JSON",
+    ),
     "other node features": (
         _manifest(node_features=["degree"]),
         "was trained on the node features degree, but this version computes log_degree, ",

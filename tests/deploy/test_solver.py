@@ -108,6 +108,8 @@ def test_bad_input_is_refused(directory):
         learned_solver(A[:3], policy=directory)
     with pytest.raises(InputError, match="near-nullspace candidates"):
         strength_of_connection(A, directory, np.ones(3))
+    with pytest.raises(InputError, match="guard is 'no', expected True or False"):
+        learned_solver(A, policy=directory, guard="no")
 
 
 def test_neither_torch_nor_ray_is_needed(directory):

@@ -48,6 +48,13 @@ def test_scale_of_the_right_hand_side_changes_nothing(power: int) -> None:
     np.testing.assert_allclose(scaled.x / 10.0**power, plain.x, rtol=1e-5, atol=1e-7)
 
 
+def test_the_largest_numbers_neither_overflow_nor_pass_for_a_solution() -> None:
+    largest = b / np.abs(b).max() * np.finfo(float).max
+    small = solve_system(1e10 * A, largest, M, 1e-8, 100)
+    assert small.converged and np.isfinite(small.x).all()
+    assert solve_system(1e-10 * A, largest, M, 1e-8, 100).failure == "the solution is too large for double precision"
+
+
 def test_failures_have_reasons() -> None:
     short = solve_system(A, b, M, 1e-8, 2)
     assert (short.converged, short.iterations, short.failure) == (False, 2, "not converged in 2 iterations")

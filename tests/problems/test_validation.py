@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -273,6 +274,24 @@ REFUSALS = {
         -DENSE,
         "K has the diagonal entry -4.0 in row 0, expected a positive one; pass -A",
     ),
+    "tiny": (
+        1e-200 * DENSE,
+        "K has 4e-200 as its largest diagonal entry, expected one between 1e-154 and 1e+300, so that double precision "
+        "can solve with it; multiply matrix and right-hand side by a power of ten",
+    ),
+    "huge": (
+        sp.csr_array(1e305 * DENSE),
+        "K has 4e+305 as its largest diagonal entry, expected one between 1e-154 and 1e+300, so that double precision "
+        "can solve with it; multiply matrix and right-hand side by a power of ten",
+    ),
+    "objects": (
+        DENSE.astype(object),
+        "K has entries of the type object, expected real numbers; pass A.astype(float) if they are",
+    ),
+    "masked": (
+        np.ma.masked_less(DENSE, -1.5),
+        "K has masked entries, expected a number everywhere; pass what filled(0) returns",
+    ),
     "nonsymmetric": (
         changed(2, 1, 0.25),
         "K has -2.0 in row 1, column 2 but 0.25 in row 2, column 1, expected a symmetric matrix; pass (A + A.T) / 2 if "
@@ -291,6 +310,50 @@ def test_refused_matrices(A, sentence):
     with pytest.raises(InputError) as caught:
         check_matrix(A, where="K")
     assert str(caught.value) == sentence
+
+
+def damaged(make, name, place, value):
+    """A sparse matrix one of whose arrays has been written to after SciPy checked it."""
+    A = make(DENSE)
+    arrays = A.coords if name == "coords" else (getattr(A, name),)
+    arrays[0][place] = value
+    return A
+
+
+def cut_short(make):
+    A = make(DENSE)
+    A.data = A.data[:-1]
+    return A
+
+
+TWO_BLOCKS = partial(sp.bsr_array, blocksize=(1, 1))
+DAMAGED = {
+    "csr, a row that ends nowhere": damaged(sp.csr_array, "indptr", 1, 10**6),
+    "csr, a row that ends before it starts": damaged(sp.csr_array, "indptr", 2, 1),
+    "csr, a column too many": damaged(sp.csr_array, "indices", 2, 3),
+    "csr, a negative column": damaged(sp.csr_matrix, "indices", 2, -1),
+    "csc, a row too many": damaged(sp.csc_array, "indices", 2, 10**6),
+    "bsr, a column too many": damaged(TWO_BLOCKS, "indices", 2, 10**6),
+    "coo, a row too many": damaged(sp.coo_array, "coords", 2, 10**6),
+    "csr, values cut short": cut_short(sp.csr_array),
+    "csc, values cut short": cut_short(sp.csc_matrix),
+}
+
+
+@pytest.mark.parametrize("A", DAMAGED.values(), ids=DAMAGED.keys())
+def test_damaged_sparse_arrays_are_refused_before_a_kernel_reads_them(A):
+    with pytest.raises(InputError) as caught:
+        check_matrix(A, where="K")
+    sentence = str(caught.value)
+    assert sentence.startswith(f"K has damaged {A.format} arrays (")
+    assert sentence.endswith("build it again, for example by scipy.sparse.csr_array((data, (rows, columns)))")
+    assert "\n" not in sentence
+
+
+def test_half_precision_is_widened():
+    A = sp.csr_array(DENSE)
+    A.data = A.data.astype(np.float16)  # SciPy makes none, but does not look at it again
+    np.testing.assert_array_equal(check_matrix(A)[0].toarray(), DENSE)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,22 @@ VECTOR = np.array([1 / 3, -2e-300, 0.0, 4e200])
 def petsc_vector(vector: np.ndarray) -> bytes:
     """PETSc's binary format, entry by entry."""
     return struct.pack(">ii", 1211214, len(vector)) + b"".join(struct.pack(">d", value) for value in vector)
+
+
+def saved(save: Callable[..., None], *arguments: object, **named: object) -> bytes:
+    file = BytesIO()
+    save(file, *arguments, **named)
+    return file.getvalue()
+
+
+def damaged_stream() -> bytes:
+    """A compressed archive with other bytes in the middle of its only array."""
+    content = saved(np.savez_compressed, b=np.random.default_rng(0).random(400))
+    return content[:1000] + bytes(64) + content[1064:]
+
+
+HUGE_HEADER = saved(np.save, np.ones(3)).replace(b"(3,), ", b"(9999999999999,), ")
+DAMAGED_STREAM = damaged_stream()
 
 
 @pytest.mark.parametrize("suffix", [*WRITABLE, ".MTX"])
@@ -71,8 +89,12 @@ def test_petsc_vector_behind_its_matrix(tmp_path: Path) -> None:
         ("b.npy", np.ones(4), r"holds an array of shape \(4,\), expected a vector of length 3, the matrix's"),
         ("b.npy", np.ones((3, 3)), r"holds an array of shape \(3, 3\)"),
         ("b.npy", np.array([1.0, 2.0, np.nan]), "has the entry nan in row 2, expected finite numbers"),
-        ("b.npy", np.ones(3, complex), "numbers of type complex128, expected real ones"),
+        ("b.npy", np.ones(3, complex), "entries of the type complex128, expected real numbers; pass the real part"),
+        ("b.npy", np.array(["x"] * 3), "entries of the type <U1, expected real numbers; write them as floats"),
         ("b.npy", np.array([None] * 3), "cannot be read"),
+        ("b.npy", HUGE_HEADER, "cannot be read .* expected a right-hand side; write it again"),
+        ("b.npz", DAMAGED_STREAM, "cannot be read"),
+        ("b.dat", struct.pack(">4i", 1211216, -9, -9, 2), "the header of its matrix says -9 rows and 2 entries"),
         ("b.npy", np.zeros(3), "holds only zeros, and so does the solution"),
     ],
 )
