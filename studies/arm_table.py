@@ -60,9 +60,10 @@ LEGEND = (
     "pass through the training problems, learning included; last tenth: over the last tenth of the iterations, or the "
     "last pass where that is longer. Gain: of the last over the first, relative to the first; for rewards that are "
     "minus a logarithm of the work per digit, the share of the work per digit saved. Default to oracle: where the last "
-    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above, on the run's own problems "
-    "where the oracle has searched all of a seed; like edges alike: between it and the oracle that does not tell edges "
-    "of one direction apart, as no policy can that follows a renumbering. Parts: largest over smallest norm of the "
+    "tenth lies between PyAMG's default (0 %) and the oracle (100 %), from the tables above, both on the run's own "
+    "problems where the oracle has searched all of a seed, the default alone where another one has; like edges alike: "
+    "between it and the oracle that does not tell edges of one direction apart, as no policy can that follows a "
+    "renumbering. Parts: largest over smallest norm of the "
     "gradients of encoder, edge head and value head, per iteration, without the value head under REINFORCE, which has "
     "none to learn. Explained variance and advantages: over the last tenth."
 )

@@ -10,9 +10,10 @@ from pathlib import Path
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
 from rllib_psparsity.evaluation.comparison import geometric_mean
-from rllib_psparsity.evaluation.ratios import case_ratios, method_ratios
+from rllib_psparsity.evaluation.ratios import method_ratios
 from rllib_psparsity.evaluation.rows import Row, read_rows
 from rllib_psparsity.evaluation.selector import SELECTOR
+from studies.target_table import LARGE, solved_by, target_table
 
 METHODS = (
     LEARNED_SOLVER,
@@ -23,8 +24,8 @@ METHODS = (
     f"{SELECTOR}, work",
     f"{SELECTOR}, time",
 )
-LARGE = 250_000
-"""Unknowns from which on a problem counts as large."""
+CLONE_OF = "clone_of_"
+"""Before a policy's name, that of its behaviour clone."""
 FARTHEST = 5
 """So many problems are named on which a policy's solver takes the most work."""
 LEGEND = (
@@ -74,6 +75,10 @@ def evaluation_section(evaluations: Sequence[Evaluation]) -> list[str]:
     for policy in dict.fromkeys(one.policy for one in evaluations):
         own = [one for one in evaluations if one.policy == policy]
         lines += ["", f"### `{policy}`", "", *_suite_table(own), "", *_family_table(own), "", _farthest(own)]
+        if not policy.startswith(CLONE_OF):
+            clone = [one for one in evaluations if one.policy == CLONE_OF + policy]
+            suites, clones = ([(one.suite, one.rows) for one in found] for found in (own, clone))
+            lines += ["", *target_table(suites, clones)]
     return lines
 
 
@@ -116,11 +121,9 @@ def _farthest(evaluations: Sequence[Evaluation]) -> str:
 def _cases(evaluations: Sequence[Evaluation], method: str) -> list[Case]:
     """What both the method and the portfolio solved, of all suites."""
     found = []
-    for one in evaluations:
-        unknowns = {row["problem"]: row["unknowns"] for row in one.rows}
-        for (problem, _), ratios in case_ratios(one.rows).get(method, {}).items():
-            if math.isfinite(ratios.work):
-                found.append(Case(one.suite, problem, ratios.family, unknowns[problem], ratios.work, ratios.time))
+    for (suite, problem, _), one in solved_by([(one.suite, one.rows) for one in evaluations], method).items():
+        if math.isfinite(one.ratios.work):
+            found.append(Case(suite, problem, one.ratios.family, one.unknowns, one.ratios.work, one.ratios.time))
     return found
 
 

@@ -43,20 +43,23 @@ class Setting:
         """Mean reward of PyAMG's default on the training problems, and of the oracle.
 
         Where the oracle has searched every training problem of the seed, both are means over these. Otherwise the
-        default's is that on the references' problems, and the oracle's is that plus its mean lead over the default on
-        the problems that it has searched. The oracle is that of the configuration's own action space, or the one that
-        treats like edges alike there; None where either is missing.
+        oracle's is the default's plus its mean lead over the default on the problems that it has searched, and the
+        default's is that on the seed's problems if any oracle has searched them all, else on the references'. The
+        oracle is that of the configuration's own action space, or the one that treats like edges alike there; None
+        where either is missing.
         """
         space = f"{space_of(config)}, alike" if alike else space_of(config)
         found = [row for row in self.oracle if row["space"] == space]
+        count = config["problems"]["training_problems"]
         own = [row for row in found if row["seed"] == seed]
-        if own and len(own) == config["problems"]["training_problems"]:
+        if own and len(own) == count:
             return mean_of(own, "pyamg_default"), mean_of(own, "best")
-        default = [r for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
-        if not found or not default:
+        searched = {row["problem"]: row["pyamg_default"] for row in self.oracle if row["seed"] == seed}
+        references = [r for r in self.references if (r["method"], r["split"]) == (PYAMG_DEFAULT.name, SPLITS[0])]
+        if not found or not (references or len(searched) == count):
             return None
-        lead = mean_of(found, "best") - mean_of(found, "pyamg_default")
-        return mean_of(default, "reward"), mean_of(default, "reward") + lead
+        default = float(np.mean([*searched.values()])) if len(searched) == count else mean_of(references, "reward")
+        return default, default + mean_of(found, "best") - mean_of(found, "pyamg_default")
 
 
 def setting_key(config: Mapping[str, Any]) -> str:

@@ -22,6 +22,8 @@ from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
 from studies.triage import ITEMS, Item
 
 NOT_MEASURED = "not measured yet"
+EXTREMES = ("entropy_softmax_min", "parts_worst")
+"""Figures of which the worst seed counts, so that the range stands beside the mean."""
 
 
 def report(studies: Path, results: Path) -> str:
@@ -77,7 +79,9 @@ def _figures(item: Item, runs: dict[str, list[ArmRuns]], answering: list[tuple[s
     cells = []
     for key in answering:
         if key in measured:
-            figures = ", ".join(f"{show(name)[0]} {measured[key].text(name, spread=False)}" for name in item.figures)
+            figures = ", ".join(
+                f"{show(name)[0]} {measured[key].text(name, spread=name in EXTREMES)}" for name in item.figures
+            )
             cells.append(f"{key[1]}: {figures}")
         else:
             cells.append(f"{key[1]}: {NOT_MEASURED}")

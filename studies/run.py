@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from benchmarks.record import commit
 from rllib_psparsity.config.load import from_json
+from rllib_psparsity.deploy.artifact import policy_digest
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import SCHEMA, MetricsFile
 from studies.definition import Arm, Study, load_study
@@ -46,9 +47,18 @@ class Results:
         self._study = study
 
     def has(self, arm: Arm, seed: int) -> bool:
-        """Whether the run is there, with the configuration that the study gives it now."""
+        """Whether the run is there, with the configuration that the study gives it now, from the same start.
+
+        A policy to start from that is not here any more is taken for the one that the run started from.
+        """
         found = self._runs.get(f"{arm.name}/{seed}")
-        return found is not None and self._study.made(arm, seed, found["config"])
+        made = found is not None and self._study.made(arm, seed, found["config"])
+        return made and not self.has_from_another_start(arm, seed)
+
+    def has_from_another_start(self, arm: Arm, seed: int) -> bool:
+        """Whether the run is there, but the policy that it started from is another one now."""
+        found, start = self._runs.get(f"{arm.name}/{seed}"), _start(self._study, arm, seed)
+        return found is not None and start is not None and start != found.get("start_sha256")
 
     def add(self, arm: Arm, seed: int, run_dir: Path, command: str) -> None:
         """Add a finished run, in place of an earlier one of the same arm and seed."""
@@ -56,13 +66,20 @@ class Results:
         rows = [{"arm": arm.name, "seed": seed, **row} for row in MetricsFile(run_dir / "metrics.parquet").rows]
         self._rows = [row for row in self._rows if (row["arm"], row["seed"]) != (arm.name, seed)] + rows
         config = json.loads((run_dir / "config.json").read_text())
-        self._runs[f"{arm.name}/{seed}"] = {"config": config, "command": command, "commit": origin["commit"]}
+        made = {"config": config, "command": command, "commit": origin["commit"]}
+        self._runs[f"{arm.name}/{seed}"] = made | {"start_sha256": _start(self._study, arm, seed)}
         study = {
             "about": self._study.about,
             "arms": {arm.name: {"about": arm.about, "triage": arm.triage} for arm in self._study.arms},
         }
         metadata = {"study": study, "runs": self._runs, "collected_at": commit()}
         write_table(self.path, self._rows, STUDY_SCHEMA, metadata)
+
+
+def _start(study: Study, arm: Arm, seed: int) -> str | None:
+    """What identifies the policy that the run starts from; None without one, or if it is not there."""
+    start = study.config(arm, seed).training.start_from
+    return policy_digest(start) if start is not None and Path(start).is_dir() else None
 
 
 def run(study: Study, arms: list[Arm], seeds: list[int], directory: Path, results: Results) -> int:
@@ -75,9 +92,14 @@ def run(study: Study, arms: list[Arm], seeds: list[int], directory: Path, result
                 continue
             run_dir = directory / arm.name / f"seed-{seed}"
             _refuse_another(study, arm, seed, run_dir)
+            if results.has_from_another_start(arm, seed) and (run_dir / FINISHED).exists():
+                raise InputError(
+                    f"{run_dir} started from another policy than training.start_from holds now; remove it, or name "
+                    "another --out"
+                )
             command = shlex.join(["psparsity", "train", *study.options(arm, seed)])
             print(f"{study.name}/{arm.name}/{seed}: {command}", flush=True)
-            code = _train(study.options(arm, seed), run_dir)
+            code = train_or_resume(study.options(arm, seed), run_dir)
             if code in INTERRUPTED:
                 print(f"interrupted; the same command goes on with {run_dir}")
                 return code
@@ -90,7 +112,7 @@ def run(study: Study, arms: list[Arm], seeds: list[int], directory: Path, result
     return 1 if failed else 0
 
 
-def _train(options: list[str], run_dir: Path) -> int:
+def train_or_resume(options: list[str], run_dir: Path) -> int:
     """From the newest checkpoint if there is one, otherwise from the beginning; the exit code."""
     if (run_dir / FINISHED).exists():
         return 0

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
-from rllib_psparsity.evaluation.arms import LEARNED_SOLVER
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.rows import write_rows
-from studies.evaluation_tables import LARGE, evaluation_section, read_evaluations
+from studies.evaluation_tables import evaluation_section, read_evaluations
+from studies.target_table import LARGE
 
 FIRST, SECOND = (method.name for method in PORTFOLIO[:2])
 
@@ -55,7 +56,28 @@ def test_ratios_by_suite_family_and_size(tmp_path: Path) -> None:
     # 6/3 and 8/1 in work, 1.5/3 and 4/1 in time.
     assert line_of(lines, "| mesh |") == ["mesh", "2", "4.00, 1.41", "-"]
     assert line_of(lines, "| from 250,000 unknowns on |")[1:] == ["1", "2.00, 0.50", "-"]
-    assert lines[-1].endswith(": `second` a (8.00), `first_suite` b (2.00), `first_suite` a (0.50).")
+    assert any(line.endswith(": `second` a (8.00), `first_suite` b (2.00), `first_suite` a (0.50).") for line in lines)
+    # The mean of 0.5, 2 and 8; one case is large; "mesh" has the mean of 2 and 8.
+    assert line_of(lines, "| work per digit / virtual best |")[1:] == ["1.00", "0.90", "2.00", "**missed**"]
+    assert line_of(lines, "| total time / virtual best, from")[1:] == ["1.00", "0.80", "0.50", "target met"]
+    assert line_of(lines, "| total time / virtual best, 5,000")[3:] == ["-", "not measured"]
+    assert line_of(lines, "| problems not solved |")[1:] == ["0", "0", "1", "**missed**"]
+    assert line_of(lines, "| work per digit / virtual best, worst family (mesh)")[3:] == ["4.00", "**missed**"]
+
+
+def test_a_policy_is_compared_with_its_clone_and_its_prior_where_both_solved(tmp_path: Path) -> None:
+    best = row("a", FIRST, 4.0, 1.0)
+    rows = [best, row("a", LEARNED_SOLVER, 4.0, 1.1, unknowns=10_000), row("a", TRAINED_POLICY, 3.8, 1.0)]
+    rows += [row("a", PRIOR_ALONE, 5.0, 1.0), row("b", TRAINED_POLICY, 9.0, 1.0)]
+    write(tmp_path, "suite", "mine", rows)
+    write(
+        tmp_path, "suite", "clone_of_mine", [best, row("a", TRAINED_POLICY, 4.0, 1.0), row("a", LEARNED_SOLVER, 4, 1)]
+    )
+    lines = evaluation_section(read_evaluations(tmp_path))
+    assert sum(line.startswith("| aim |") for line in lines) == 1, "none for the clone"
+    assert line_of(lines, "| work per digit / behaviour clone |")[3:] == ["0.95", "minimum met"]
+    assert line_of(lines, "| work per digit / prior alone |")[3:] == ["0.76", "minimum met"]
+    assert line_of(lines, "| work per digit / virtual best |")[3:] == ["1.00", "minimum met"]
 
 
 def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:

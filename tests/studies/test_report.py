@@ -114,6 +114,10 @@ def test_a_seed_that_the_oracle_has_searched_whole_is_measured_on_its_own_proble
     lead = (30 * (4.0 + 29 / 2) + 2 * 4.5) / 32 - (30 * 2.0 + 2 * 3.0) / 32
     assert setting.ends(whole, 1) == pytest.approx((1.0, 1.0 + lead)), "by the lead, where only some are searched"
     assert setting.ends(whole, 0, alike=True) is None
+    alike = {**setting.oracle[0], "space": "multilevel, alike", "problem": "other", "pyamg_default": 0.5, "best": 2.5}
+    setting.oracle.append({**alike, "seed": 1})
+    assert setting.ends(whole, 0, alike=True) == (2.0, 4.0), "the default of the seed's problems, the lead of others"
+    setting.oracle.pop()
     setting.references = []
     lines = [line for line in reference_section([setting]) if line.startswith("| multilevel |")]
     assert len(lines) == 3, "one for the many problems of seed 0"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rllib_psparsity.config.load import resolved_json
+from rllib_psparsity.deploy.artifact import MANIFEST, WEIGHTS
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.metrics import METRICS, MetricsFile
 from studies import run as runner
@@ -100,6 +101,27 @@ def test_what_is_there_is_skipped_and_a_changed_arm_runs_again(
     assert started(changed, tmp_path) == 0 and len(trainings.asked) == 6
     rows, metadata = read_table(tmp_path / "results" / "tiny.parquet")
     assert len(rows) == 8 and metadata["runs"]["fast/0"]["config"]["training"]["lr"] == 0.1
+
+
+def test_a_run_from_a_policy_that_has_changed_runs_again(study: Study, trainings: Trainings, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    text = TEXT.replace("training.lr: 1e-2", f'training.start_from: "{start}"')
+    (tmp_path / "tiny.yaml").write_text(text)
+    trainings.study = study = load_study(tmp_path / "tiny.yaml")
+    start.mkdir()
+    for name in (MANIFEST, WEIGHTS):
+        (start / name).write_text("first")
+    assert started(study, tmp_path, seeds=[0]) == started(study, tmp_path, seeds=[0]) == 0
+    assert len(trainings.asked) == 2
+    (start / WEIGHTS).write_text("second")
+    with pytest.raises(
+        InputError, match=r"fast/seed-0 started from another policy than training\.start_from holds now"
+    ):
+        started(study, tmp_path, seeds=[0])
+    shutil.rmtree(tmp_path / "runs" / "fast")
+    assert started(study, tmp_path, seeds=[0]) == 0 and len(trainings.asked) == 3
+    shutil.rmtree(start)
+    assert started(study, tmp_path, seeds=[0]) == 0 and len(trainings.asked) == 3, "nothing to compare with"
 
 
 def test_a_run_from_before_a_key_existed_had_its_default(study: Study, trainings: Trainings, tmp_path: Path) -> None:
