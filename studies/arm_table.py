@@ -29,6 +29,7 @@ SHOWN = {
     "grad_norm": ("gradient norm", "{:.3g}"),
     "parts_median": ("parts, median", "{:.1f}"),
     "parts_worst": ("parts, worst", "{:.1f}"),
+    "parts_worst_epoch": ("parts, worst epoch", "{:.1f}"),
     "edge_head_first": ("edge head's share of the gradient, first", "{:.3f}"),
     "edge_head_last": ("last", "{:.3f}"),
     "work": ("work per digit", "{:.2f}"),
@@ -50,6 +51,7 @@ COLUMNS = (
     "clipped",
     "parts_median",
     "parts_worst",
+    "parts_worst_epoch",
     "work",
     "complexity",
     "epochs",
@@ -64,8 +66,9 @@ LEGEND = (
     "problems where the oracle has searched all of a seed, the default alone where another one has; like edges alike: "
     "between it and the oracle that does not tell edges of one direction apart, as no policy can that follows a "
     "renumbering. Parts: largest over smallest norm of the "
-    "gradients of encoder, edge head and value head, per iteration, without the value head under REINFORCE, which has "
-    "none to learn. Explained variance and advantages: over the last tenth."
+    "gradients of encoder, edge head and value head, per iteration, and in the worst epoch, the document's unit, by "
+    "their means over as many iterations as a pass takes; without the value head under REINFORCE, which has none to "
+    "learn. Explained variance and advantages: over the last tenth."
 )
 
 

@@ -56,6 +56,7 @@ def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, flo
         "grad_norm": mean_of(rows, "grad_norm"),
         "parts_median": float(np.median(ratios)),
         "parts_worst": max(ratios),
+        "parts_worst_epoch": max(part_ratios(rows, config, epoch)),
         "edge_head_first": _share_of_edge_head(rows[:epoch]),
         "edge_head_last": _share_of_edge_head(tenth),
         "work": mean_of(tail, "work_per_digit_mean"),
@@ -83,18 +84,18 @@ def _share_of_edge_head(rows: Sequence[Row]) -> float:
     return float(np.median([part / norm if norm else 0.0 for part, norm in zip(head, whole, strict=True)]))
 
 
-def part_ratios(rows: Sequence[Row], config: Mapping[str, Any]) -> list[float]:
-    """Per iteration the largest over the smallest norm of the parts' gradients; infinite where a part has none.
+def part_ratios(rows: Sequence[Row], config: Mapping[str, Any], iterations: int = 1) -> list[float]:
+    """The largest over the smallest of the parts' gradients, by their mean norms over that many iterations, for every
+    such stretch; infinite where a part has none.
 
     REINFORCE learns no value, so its value head, which never has a gradient, is left out.
     """
     without_value = config["training"].get("algorithm") == "reinforce"
     parts = [name for name in GRADIENT_PARTS if not (without_value and name == "grad_norm_value_head")]
-    ratios = []
-    for row in rows:
-        norms = [_number(row[name]) for name in parts]
-        ratios.append(max(norms) / min(norms) if min(norms) > 0 else math.inf)
-    return ratios
+    stretch = np.ones(iterations) / iterations
+    means = np.array([np.convolve(_column(rows, name), stretch, "valid") for name in parts])
+    largest, smallest = means.max(axis=0), means.min(axis=0)
+    return [float(a / b) if b > 0 else math.inf for a, b in zip(largest, smallest, strict=True)]
 
 
 def mean_of(rows: Sequence[Row], name: str) -> float:

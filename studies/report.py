@@ -22,7 +22,7 @@ from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
 from studies.triage import ITEMS, Item
 
 NOT_MEASURED = "not measured yet"
-EXTREMES = ("entropy_softmax_min", "parts_worst")
+EXTREMES = ("entropy_softmax_min", "parts_worst", "parts_worst_epoch")
 """Figures of which the worst seed counts, so that the range stands beside the mean."""
 
 

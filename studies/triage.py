@@ -58,7 +58,7 @@ ITEMS = (
         7,
         "the policy head's gradient collapses",
         (),
-        ("edge_head_first", "edge_head_last", "parts_median", "parts_worst"),
+        ("edge_head_first", "edge_head_last", "parts_median", "parts_worst", "parts_worst_epoch"),
     ),
     Item(
         8,

@@ -78,7 +78,7 @@ def _probe() -> tuple[dict[str, ExternalMethod], dict[str, str]]:
         try:
             method(A, np.ones((n, 1)), np.ones(n), 1e-8, 100)
         except PETSc.Error as error:
-            words = " ".join(str(error).split())
+            words = str(error).splitlines()[-1].removeprefix("[0] ").rstrip(".")  # what precedes is a trace
             reasons[name] = f"this build of PETSc has no working {kind} ({words}); {HOW_TO_INSTALL}"
         else:
             methods[name] = method

@@ -71,7 +71,11 @@ def test_parts_of_the_gradient() -> None:
     row = {"grad_norm_encoder": 1.0, "grad_norm_edge_head": 4.0, "grad_norm_value_head": 0.0}
     assert part_ratios([row], config_of()) == [math.inf]
     assert part_ratios([row], config_of(training={"algorithm": "reinforce"})) == [4.0]
-    assert part_ratios([row | {"grad_norm_value_head": 0.5}], config_of()) == [8.0]
+    rows = [row | {"grad_norm_value_head": norm} for norm in (0.5, 3.5, 1.0)]
+    assert part_ratios(rows, config_of()) == [8.0, 4.0, 4.0]
+    assert part_ratios(rows, config_of(), 2) == [4.0, 4.0], "of (1, 4, 2) and (1, 4, 2.25)"
+    figures = run_figures([one | other for one, other in zip(rows_of([1.0] * 3), rows, strict=True)], config_of())
+    assert figures["parts_worst"] == 8.0 and figures["parts_worst_epoch"] == 4.0, "an epoch has three iterations"
 
 
 def test_without_any_gradient_the_edge_head_has_no_share() -> None:
