@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rllib_psparsity.reporting.epochs import LOG_WORK_REWARDS
 from studies.definition import Study
-from studies.figures import LOG_WORK_REWARDS, run_figures
+from studies.figures import run_figures
 from studies.reference_tables import Setting, setting_key
 from studies.results_file import read_table
 

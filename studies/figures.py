@@ -9,40 +9,19 @@ from typing import Any
 import numpy as np
 
 from rllib_psparsity.reporting.diagnose import GRADIENT_PARTS
-
-LOG_WORK_REWARDS = ("work_per_digit", "pcg_iterations")
-"""Rewards that are minus the logarithm of the work per digit."""
-NOMINAL_PROBLEMS = 150
-"""Problems of an epoch where every episode draws a new one."""
+from rllib_psparsity.reporting.epochs import ends, episodes_of_an_epoch, gain
 
 Row = Mapping[str, Any]
-
-
-def episodes_of_an_epoch(config: Mapping[str, Any]) -> int:
-    """Episodes in a pass over the training problems, each with all its rollouts."""
-    problems = config["problems"]["training_problems"] or NOMINAL_PROBLEMS
-    return problems * config["training"]["rollouts_per_problem"]
-
-
-def epoch_iterations(rows: Sequence[Row], config: Mapping[str, Any]) -> int:
-    """How many of the first iterations make the first whole pass over the training problems, rounded up.
-
-    Episodes are numbered through, so an iteration of fewer episodes than an epoch has sees a part of the problems.
-    """
-    count = episodes_of_an_epoch(config)
-    return next((k for k, row in enumerate(rows, 1) if row["episodes"] >= count), len(rows))
 
 
 def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, float]:
     """All figures of one run, by name; NaN where there is none.
 
-    ``first`` and ``last`` are mean rewards: over the first epoch, and over the last tenth of the iterations, or the
-    last epoch where that is longer, so that both ends see all problems. ``gain`` is by `gain`.
+    ``first`` and ``last`` are mean rewards over both `ends`, ``gain`` is by `gain`.
     """
-    epoch = epoch_iterations(rows, config)
-    tail = rows[-max(epoch, math.ceil(len(rows) / 10)) :]
+    head, tail = ends(rows, config)
     tenth = rows[-math.ceil(len(rows) / 10) :]
-    first, last = mean_of(rows[:epoch], "reward_mean"), mean_of(tail, "reward_mean")
+    first, last = mean_of(head, "reward_mean"), mean_of(tail, "reward_mean")
     ratios = part_ratios(rows, config)
     return {
         "first": first,
@@ -56,26 +35,14 @@ def run_figures(rows: Sequence[Row], config: Mapping[str, Any]) -> dict[str, flo
         "grad_norm": mean_of(rows, "grad_norm"),
         "parts_median": float(np.median(ratios)),
         "parts_worst": max(ratios),
-        "parts_worst_epoch": max(part_ratios(rows, config, epoch)),
-        "edge_head_first": _share_of_edge_head(rows[:epoch]),
+        "parts_worst_epoch": max(part_ratios(rows, config, len(head))),
+        "edge_head_first": _share_of_edge_head(head),
         "edge_head_last": _share_of_edge_head(tenth),
         "work": mean_of(tail, "work_per_digit_mean"),
         "complexity": mean_of(tail, "operator_complexity_mean"),
         "epochs": rows[-1]["episodes"] / episodes_of_an_epoch(config),
         "seconds": rows[-1]["seconds"],
     }
-
-
-def gain(first: float, last: float, reward: str) -> float:
-    """What training gained, in a unit that means something for the reward.
-
-    A reward that is minus the log of the work per digit is negative or near zero, so no percentage of it says anything:
-    its gain is the share of the work saved, 1 - exp(first - last). Otherwise it is (last - first) / |first|, which is
-    for rewards well away from zero, as `energy_reduction` is.
-    """
-    if reward in LOG_WORK_REWARDS:
-        return 1.0 - math.exp(first - last)
-    return (last - first) / abs(first) if first else math.nan
 
 
 def _share_of_edge_head(rows: Sequence[Row]) -> float:

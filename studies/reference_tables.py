@@ -12,8 +12,9 @@ import numpy as np
 
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
+from rllib_psparsity.reporting.epochs import LOG_WORK_REWARDS
 from studies.episode import SPLITS
-from studies.figures import LOG_WORK_REWARDS, mean_of
+from studies.figures import mean_of
 from studies.plan import SPACES
 from studies.references import PORTFOLIO_NAMES
 from studies.results_file import read_table

@@ -7,13 +7,14 @@ import html
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
+from rllib_psparsity.reporting.epochs import LOG_WORK_REWARDS, ends, episodes_of_an_epoch, gain
 from rllib_psparsity.reporting.metrics import MetricsFile, MetricsRow
 from rllib_psparsity.reporting.plots import training_figure
 
@@ -49,7 +50,7 @@ def diagnose(run_dir: Path) -> str:
         f"{rows[-1]['seconds']:.0f} s",
         "",
         "Criteria",
-        *(str(criterion) for criterion in criteria(rows)),
+        *(str(criterion) for criterion in criteria(rows, config)),
         "",
         "Facts",
         *facts(rows, config),
@@ -63,16 +64,17 @@ def diagnose(run_dir: Path) -> str:
     return text
 
 
-def criteria(rows: Sequence[MetricsRow]) -> list[Criterion]:
+def criteria(rows: Sequence[MetricsRow], config: Mapping[str, Any]) -> list[Criterion]:
     """The five criteria (TRIAGE T24) of a run with at least one row.
 
-    The reward is that of the first iteration against the mean of the last tenth of the iterations, relative to the
-    absolute value of the first. A figure that does not exist (NaN) passes nothing.
+    The reward is the mean over the first epoch, a pass over the training problems, against that of the last tenth of
+    the iterations, or of the last epoch where that is longer; the rise is what `epochs.gain` says. A figure that does
+    not exist (NaN) passes nothing.
     """
-    first, last = rows[0]["reward_mean"], mean_of_last_tenth(rows, "reward_mean")
-    rise = last - first
-    change = rise / abs(first) if first else rise and math.copysign(math.inf, rise)
-    reward = f"{change:+.1%} ({first:.4f} at the start, {last:.4f} over the last tenth)"
+    first, last = (sum(row["reward_mean"] for row in end) / len(end) for end in ends(rows, config))
+    change = gain(first, last, config["reward"]["name"])
+    what = "of the work per digit saved, " if config["reward"]["name"] in LOG_WORK_REWARDS else ""
+    reward = f"{change:+.1%} ({what}{first:.4f} in the first epoch, {last:.4f} at the end)"
     entropies = [row["entropy_softmax_over_edges"] for row in rows]
     where = min(range(len(rows)), key=lambda k: -math.inf if math.isnan(entropies[k]) else entropies[k])
     lowest, iteration = entropies[where], rows[where]["iteration"]
@@ -155,6 +157,10 @@ def _config(run_dir: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read as JSON ({error}); {remedy}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} is not a JSON object; {remedy}")
+    try:
+        _ = episodes_of_an_epoch(config), config["reward"]["name"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is not the configuration of a run (it lacks {error}); {remedy}") from error
     return config
 
 

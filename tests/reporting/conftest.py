@@ -9,6 +9,13 @@ import pytest
 
 from rllib_psparsity.reporting.metrics import MetricsFile
 
+CONFIG = {
+    "problems": {"training_problems": 32},
+    "reward": {"name": "energy_reduction"},
+    "training": {"grad_clip": 5.0, "rollouts_per_problem": 2},
+}
+"""An epoch is an iteration's 64 episodes."""
+
 
 def _row(iteration: int, **changes) -> dict:
     return {
@@ -44,11 +51,16 @@ def _row(iteration: int, **changes) -> dict:
 
 def _make_run(directory: Path, rows: list[dict], config: dict | None = None) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(config or {"training": {"grad_clip": 5.0}}))
+    (directory / "config.json").write_text(json.dumps(CONFIG | (config or {})))
     metrics = MetricsFile(directory / "metrics.parquet")
     for values in rows:
         metrics.append(values)
     return directory
+
+
+@pytest.fixture
+def run_config():
+    return CONFIG
 
 
 @pytest.fixture

@@ -29,7 +29,9 @@ def rising(run_row):
 def test_a_run_that_passes_everything(tmp_path, make_run, rising):
     text = diagnose(make_run(tmp_path / "good run", rising(0.5)))
     assert verdicts(text) == ["PASS"] * 5
-    assert "PASS  mean reward rises by 100% (excellent): +125.0% (-2.0000 at the start, 0.5000 over the last" in text
+    assert (
+        "PASS  mean reward rises by 100% (excellent): +125.0% (-2.0000 in the first epoch, 0.5000 at the end)" in text
+    )
     assert text.startswith("good run: 20 iterations, 1280 episodes, 60 s\n")
     assert "PASS  entropy of the softmax over edges stays above 1.0: lowest 6.000 nats, in iteration 1" in text
     assert "PASS  value head explains more than 20% of the variance: 50.0% over the last tenth" in text
@@ -46,34 +48,46 @@ def test_a_run_that_passes_everything(tmp_path, make_run, rising):
         (math.nan, ["FAIL", "FAIL", "FAIL"]),
     ],
 )
-def test_reward_criteria(rising, last, expected):
-    assert verdicts("\n".join(map(str, criteria(rising(last)))))[:3] == expected
+def test_reward_criteria(rising, run_config, last, expected):
+    assert verdicts("\n".join(map(str, criteria(rising(last), run_config))))[:3] == expected
 
 
-def test_rising_from_zero(run_row):
+def test_both_ends_are_passes_over_all_problems(run_row, run_config):
+    rows = [run_row(k, reward_mean=float(k)) for k in range(1, 11)]
+    whole = run_config | {"problems": {"training_problems": 96}}
+    assert criteria(rows, whole)[0].figure == "+350.0% (2.0000 in the first epoch, 9.0000 at the end)"
+
+
+def test_a_reward_that_is_a_logarithm_of_work_gains_what_is_saved(run_row, run_config):
+    rows = [run_row(1, reward_mean=-math.log(8.0)), run_row(2, reward_mean=-math.log(2.0))]
+    work = criteria(rows, run_config | {"reward": {"name": "work_per_digit"}})
+    assert work[0].figure == "+75.0% (of the work per digit saved, -2.0794 in the first epoch, -0.6931 at the end)"
+    assert [c.passed for c in work][:3] == [True, True, False]
+
+
+def test_no_share_of_nothing(run_row, run_config):
     rows = [run_row(1, reward_mean=0.0), run_row(2, reward_mean=1.0)]
-    assert [c.passed for c in criteria(rows)][:3] == [True] * 3
-    assert [c.passed for c in criteria([run_row(1, reward_mean=0.0)] * 2)][:3] == [False] * 3
+    assert [c.passed for c in criteria(rows, run_config)][:3] == [False] * 3
 
 
-def test_entropy_that_dips_once(tmp_path, make_run, rising):
+def test_entropy_that_dips_once(tmp_path, make_run, rising, run_config):
     rows = rising(0.5)
     rows[7]["entropy_softmax_over_edges"] = 1.0
     text = diagnose(make_run(tmp_path, rows))
     assert verdicts(text) == ["PASS", "PASS", "PASS", "FAIL", "PASS"]
     assert "FAIL  entropy of the softmax over edges stays above 1.0: lowest 1.000 nats, in iteration 8" in text
     rows[11]["entropy_softmax_over_edges"] = math.nan
-    assert str(criteria(rows)[3]).endswith("lowest nan nats, in iteration 12")
-    assert not criteria(rows)[3].passed
+    assert str(criteria(rows, run_config)[3]).endswith("lowest nan nats, in iteration 12")
+    assert not criteria(rows, run_config)[3].passed
 
 
-def test_explained_variance_of_the_last_tenth(rising):
+def test_explained_variance_of_the_last_tenth(rising, run_config):
     rows = rising(0.5)
     rows[18]["explained_variance"], rows[19]["explained_variance"] = 0.3, 0.1
-    assert not criteria(rows)[4].passed
-    assert criteria(rows)[4].figure == "20.0% over the last tenth"
+    assert not criteria(rows, run_config)[4].passed
+    assert criteria(rows, run_config)[4].figure == "20.0% over the last tenth"
     rows[19]["explained_variance"] = 0.2
-    assert criteria(rows)[4].passed
+    assert criteria(rows, run_config)[4].passed
 
 
 def test_facts(tmp_path, make_run, rising):
@@ -81,7 +95,7 @@ def test_facts(tmp_path, make_run, rising):
     for row in rows[10:]:
         row["clipped_share"] = 0.75
         row["grad_norm_edge_head"] = 0.05
-    text = diagnose(make_run(tmp_path, rows, {"training": {"grad_clip": None}}))
+    text = diagnose(make_run(tmp_path, rows, {"training": {"grad_clip": None, "rollouts_per_problem": 2}}))
     assert "updates clipped: 50% of all (bound none), 0.25 -> 0.75" in text
     assert "edge head 0.5 -> 0.05" in text
     assert "largest part over smallest, over the last tenth: 40.0" in text
@@ -100,7 +114,7 @@ def test_losses_are_named_if_there_are_any(tmp_path, make_run, rising):
 
 
 def test_zero_gradients_and_curriculum(tmp_path, make_run, rising):
-    config = {"training": {"grad_clip": 1.0}, "problems": {"curriculum": {"enabled": True}}}
+    config = {"problems": {"training_problems": 32, "curriculum": {"enabled": True}}}
     text = diagnose(make_run(tmp_path, rising(0.5, grad_norm_value_head=0.0), config))
     assert "over the last tenth: not defined (a part is zero or missing)" in text
     assert "the curriculum is on" in text
@@ -145,6 +159,11 @@ def test_metrics_without_rows_and_damaged_config(tmp_path, make_run, run_row):
         diagnose(run_dir)
     (run_dir / "config.json").write_text(json.dumps([1]))
     with pytest.raises(InputError, match=r"config\.json is not a JSON object; give"):
+        diagnose(run_dir)
+    (run_dir / "config.json").write_text("{}")
+    with pytest.raises(
+        InputError, match=r"config\.json is not the configuration of a run \(it lacks 'problems'\); give"
+    ):
         diagnose(run_dir)
     (run_dir / "config.json").unlink()
     with pytest.raises(InputError, match=r"holds no config\.json; give"):

@@ -11,10 +11,11 @@ import pytest
 from benchmarks.record import ROOT
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.config.schema import Config
+from rllib_psparsity.reporting.epochs import epoch_iterations, gain
 from rllib_psparsity.reporting.metrics import METRICS
 from rllib_psparsity.sweep.results import FAILED, FINISHED, write_results
 from studies import references
-from studies.figures import epoch_iterations, gain, part_ratios, run_figures
+from studies.figures import part_ratios, run_figures
 from studies.oracle import SCHEMA as ORACLE_SCHEMA
 from studies.reference_tables import Setting, reference_section, setting_key, space_of
 from studies.report import report
