@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 LEARNED = "learned"
 LEAST_TOLERANCE = 1e-15
+"""A few rounding units: no residual is smaller for long."""
 WIDTH = 120
 """Of tables where there is no terminal."""
 
