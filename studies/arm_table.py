@@ -139,7 +139,7 @@ def arm_table(study: Study, runs: Sequence[ArmRuns], settings: Sequence[Setting]
             continue
         found = measured[arm.name]
         cells = [
-            _position(found, settings, alike=name == "position_alike") if "position" in name else found.text(name)
+            position_text(found, settings, alike=name == "position_alike") if "position" in name else found.text(name)
             for name in COLUMNS
         ]
         lines.append(f"| {arm.name} | {arm.about} | {len(found.figures)} | " + " | ".join(cells) + " |")
@@ -148,7 +148,7 @@ def arm_table(study: Study, runs: Sequence[ArmRuns], settings: Sequence[Setting]
     return [*lines, "", LEGEND]
 
 
-def _position(arm: ArmRuns, settings: Sequence[Setting], alike: bool) -> str:
+def position_text(arm: ArmRuns, settings: Sequence[Setting], alike: bool) -> str:
     """Where the last tenth lies between PyAMG's default and the oracle of the arm's own action space."""
     setting = next((one for one in settings if one.key == setting_key(arm.config)), None)
     found = {seed: setting.ends(arm.config, seed, alike) for seed in arm.figures} if setting else {}

@@ -1,4 +1,4 @@
-"""Write ``studies/RESULTS.md`` from the Parquet files in ``studies/results/``, and from nothing else.
+"""Write ``studies/RESULTS.md`` and the README's tables from the files in ``studies/results/``, and from nothing else.
 
 python -m studies.report
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 from studies.arm_table import ArmRuns, arm_table, read_study, show
 from studies.definition import Study, is_study, load_study
-from studies.evaluation_tables import evaluation_section, read_evaluations
-from studies.reference_tables import read_settings, reference_section
+from studies.evaluation_tables import Evaluation, evaluation_section, read_evaluations
+from studies.readme_tables import fill, suites_table, triage_table
+from studies.reference_tables import Setting, read_settings, reference_section
 from studies.results_file import RESULTS, STUDIES
 from studies.sweep_tables import LEGEND as SWEEP_LEGEND
 from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
@@ -26,12 +28,31 @@ EXTREMES = ("entropy_softmax_min", "parts_worst", "parts_worst_epoch")
 """Figures of which the worst seed counts, so that the range stands beside the mean."""
 
 
-def report(studies: Path, results: Path) -> str:
-    """The whole document."""
+@dataclass(frozen=True)
+class Measured:
+    """The studies and all that was measured for them; `runs` by the study's name."""
+
+    studies: list[Study]
+    runs: dict[str, list[ArmRuns]]
+    settings: list[Setting]
+    sweeps: list[SweepResult]
+    evaluations: list[Evaluation]
+
+
+def read_all(studies: Path, results: Path) -> Measured:
+    """From the YAML files of the one directory and the Parquet files of the other."""
     defined = [load_study(path) for path in sorted(studies.glob("*.yaml")) if is_study(path)]
-    runs = {study.name: read_study(study, results / f"{study.name}.parquet") for study in defined}
-    sweeps = read_sweeps(results / "tune")
-    settings = read_settings(results)
+    return Measured(
+        studies=defined,
+        runs={study.name: read_study(study, results / f"{study.name}.parquet") for study in defined},
+        settings=read_settings(results),
+        sweeps=read_sweeps(results / "tune"),
+        evaluations=read_evaluations(results / "evaluation"),
+    )
+
+
+def report(measured: Measured) -> str:
+    """The whole document."""
     parts = [
         "# Results of the studies",
         "",
@@ -39,22 +60,31 @@ def report(studies: Path, results: Path) -> str:
         "",
         "## The triage document, row by row",
         "",
-        *_triage_table(defined, runs, sweeps),
+        *_triage_table(measured.studies, measured.runs, measured.sweeps),
         "",
         "## What rewards are compared with",
         "",
-        *reference_section(settings),
+        *reference_section(measured.settings),
     ]
-    for study in defined:
-        parts += ["", f"## Study `{study.name}`", "", study.about, "", *arm_table(study, runs[study.name], settings)]
-    if sweeps:
+    for study in measured.studies:
+        table = arm_table(study, measured.runs[study.name], measured.settings)
+        parts += ["", f"## Study `{study.name}`", "", study.about, "", *table]
+    if measured.sweeps:
         parts += ["", "## Sweeps by Ray Tune", "", SWEEP_LEGEND]
-    for sweep in sweeps:
+    for sweep in measured.sweeps:
         parts += ["", f"### `psparsity tune {sweep.name}`", "", *sweep_section(sweep)]
-    evaluations = read_evaluations(results / "evaluation")
-    if evaluations:
-        parts += ["", "## The shipped policies, by `psparsity evaluate`", "", *evaluation_section(evaluations)]
+    if measured.evaluations:
+        parts += ["", "## The shipped policies, by `psparsity evaluate`", "", *evaluation_section(measured.evaluations)]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def readme(text: str, measured: Measured) -> str:
+    """The README with its tables written anew."""
+    tables = {
+        "suites": suites_table(measured.evaluations),
+        "triage": triage_table(measured.runs, measured.settings),
+    }
+    return fill(text, tables)
 
 
 def _triage_table(defined: Sequence[Study], runs: dict[str, list[ArmRuns]], sweeps: Sequence[SweepResult]) -> list[str]:
@@ -96,14 +126,20 @@ def _best_first(sweep: SweepResult) -> str:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=STUDIES / "RESULTS.md")
+    parser.add_argument("--readme", type=Path, default=STUDIES.parent / "README.md", help="whose tables are filled in")
     options = parser.parse_args(arguments)
     try:
-        text = report(STUDIES, RESULTS)
+        measured = read_all(STUDIES, RESULTS)
+        pages = {
+            options.out: report(measured),
+            options.readme: readme(options.readme.read_text(encoding="utf-8"), measured),
+        }
     except InputError as error:
         print(f"studies.report: {error}", file=sys.stderr)
         return 2
-    write_atomically(options.out, lambda path: path.write_text(text, encoding="utf-8"))
-    print(options.out)
+    for page, text in pages.items():
+        write_atomically(page, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        print(page)
     return 0
 
 

@@ -18,7 +18,7 @@ TOLERANCE, MAX_ITERATIONS = 1e-8, 400
 
 @dataclass(frozen=True)
 class ExternalArm:
-    """One of `external_methods()`, with the figures that it tells; its seconds are of a clock, not of CPU time."""
+    """One of `external_methods`, with the figures that it tells, and the seconds of its clock."""
 
     name: str
     method: ExternalMethod

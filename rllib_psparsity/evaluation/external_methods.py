@@ -55,15 +55,21 @@ ExternalMethod = Callable[[Any, np.ndarray, np.ndarray, float, int], ExternalSol
 """``method(A, B, b, tol, maxiter)`` with A (n, n) csr or bsr, symmetric positive definite, B (n, K_b) near-nullspace
 candidates, b (n,), from x = 0 until ``|r| <= tol |b|``. Raises what PETSc raises."""
 
+Clock = Callable[[], float]
+"""Seconds from any start."""
 
-def external_methods() -> tuple[dict[str, ExternalMethod], dict[str, str]]:
-    """The methods that work here by name, and the reason and cure, by name, for those that do not."""
-    methods, reasons = _probe()
+
+def external_methods(clock: Clock = perf_counter) -> tuple[dict[str, ExternalMethod], dict[str, str]]:
+    """The methods that work here by name, and the reason and cure, by name, for those that do not.
+
+    Their seconds are those of `clock`.
+    """
+    methods, reasons = _probe(clock)
     return dict(methods), dict(reasons)
 
 
 @cache
-def _probe() -> tuple[dict[str, ExternalMethod], dict[str, str]]:
+def _probe(clock: Clock) -> tuple[dict[str, ExternalMethod], dict[str, str]]:
     """Each method on a tiny matrix: a build of PETSc may lack hypre, and the first solve pays for loading libraries."""
     try:
         PETSc = load_petsc()
@@ -74,7 +80,7 @@ def _probe() -> tuple[dict[str, ExternalMethod], dict[str, str]]:
     n = 64
     A = csr_array(diags_array([-1.0, 2.5, -1.0], offsets=[-1, 0, 1], shape=(n, n)))
     for name, kind in _PRECONDITIONERS.items():
-        method = _method(PETSc, kind)
+        method = _method(PETSc, kind, clock)
         try:
             method(A, np.ones((n, 1)), np.ones(n), 1e-8, 100)
         except PETSc.Error as error:
@@ -85,7 +91,7 @@ def _probe() -> tuple[dict[str, ExternalMethod], dict[str, str]]:
     return methods, reasons
 
 
-def _method(PETSc: Any, kind: str) -> ExternalMethod:
+def _method(PETSc: Any, kind: str, clock: Clock) -> ExternalMethod:
     def solve(A: Any, B: np.ndarray, b: np.ndarray, tol: float, maxiter: int) -> ExternalSolve:
         matrix = _matrix(PETSc, A, B)
         right_hand_side, x = PETSc.Vec().createWithArray(b.copy(), comm=PETSc.COMM_SELF), matrix.createVecRight()
@@ -97,12 +103,12 @@ def _method(PETSc: Any, kind: str) -> ExternalMethod:
         ksp.setConvergenceHistory(length=maxiter + 1)
         ksp.getPC().setType(kind)
         try:
-            start = perf_counter()
+            start = clock()
             ksp.setUp()
-            setup_seconds = perf_counter() - start
-            start = perf_counter()
+            setup_seconds = clock() - start
+            start = clock()
             ksp.solve(right_hand_side, x)
-            solve_seconds = perf_counter() - start
+            solve_seconds = clock() - start
             reason = ksp.getConvergedReason()
             operator_complexity, cycle_complexity = _complexities(ksp.getPC()) if kind == "gamg" else (math.nan,) * 2
             return ExternalSolve(

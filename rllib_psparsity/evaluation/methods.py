@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import process_time
 
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.errors import InputError
@@ -54,7 +55,7 @@ def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | 
     """
     check_names(names, selector)
     wanted = set(names) or set(GROUPS) - ({SELECTOR} if selector is None else set())
-    external, reasons = external_methods()
+    external, reasons = external_methods(process_time)
     if EXTERNAL in names and not external:
         raise InputError(f"the method external cannot be used: {next(iter(reasons.values()))}")
     default, *portfolio = classical_methods()

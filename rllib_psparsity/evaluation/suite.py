@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rllib_psparsity.config.refusal import sentence
 from rllib_psparsity.config.schema import FamilyConfig, Range
 from rllib_psparsity.config.yaml_text import parse_yaml, read_text
 from rllib_psparsity.errors import InputError
@@ -141,14 +143,15 @@ def read_suite_file(path: Path) -> SuiteFile:
     try:
         return SuiteFile.model_validate(content)
     except ValidationError as error:
-        # Unknown keys come first: a misspelt key often makes another one missing.
-        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-        where = ".".join(str(part) for part in first["loc"]) or "the suite"
-        hint = ""
-        if first["type"] == "extra_forbidden":
-            section, _, key = where.rpartition(".")
-            hint = f"; {nearest(key, SuiteProblems.model_fields if section else SuiteFile.model_fields)}"
-        raise InputError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}{hint}") from None
+        raise InputError(f"{path}: {sentence(error, _nearest_key)}") from None
+
+
+def _nearest_key(key: str, *, is_section: bool = False) -> str:
+    """The key of a suite's file, or of one of its problems, that is most like an unknown one."""
+    section, _, own = key.rpartition(".")
+    fields = SuiteProblems.model_fields if section else SuiteFile.model_fields
+    (alike,) = difflib.get_close_matches(own, fields, n=1, cutoff=0.0)
+    return f"{section}.{alike}" if section else alike
 
 
 def _from_yaml(path: Path) -> Suite:

@@ -11,12 +11,18 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.families import MIN_SIZE, Family, Parameter
 
 Range = tuple[float, float]
+MOST_NAMES = 20
+"""That a sentence lists."""
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The known name most like this one, and all of them where none is alike; for error sentences."""
+    """The known name most like this one, and where none is alike all of them, or the first; for error sentences."""
     alike = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {alike[0]!r}?" if alike else f"use one of {', '.join(sorted(known))}"
+    if alike:
+        return f"did you mean {alike[0]!r}?"
+    names = sorted(known)
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"use one of {', '.join(names[:MOST_NAMES])}{more}"
 
 
 def checked_size(family: str, size: tuple[int, int]) -> tuple[int, int]:

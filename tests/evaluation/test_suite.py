@@ -119,9 +119,13 @@ def test_a_suite_never_meets_training_or_heldout_problems(tmp_path):
     ("text", "sentence"),
     [
         ("[1]", "holds no mapping, expected the keys about, seed, repeats and problems"),
-        ("about: x\nproblems: []", "problems: Tuple should have at least 1 item"),
-        ("about: x\nproblem: [{family: elasticity}]", "did you mean 'problems'?"),
-        ("about: x\nproblems: [{family: elasticity, sise: [8, 8]}]", "did you mean 'size'?"),
+        ("about: x\nproblems: []", "problems is [], but must be a list of 1 or more elements"),
+        ("about: x\nproblem: [{family: elasticity}]", "unknown key 'problem'; the nearest valid key is 'problems'"),
+        ("about: x\nseed: -1\nproblems: [{family: elasticity}]", "seed is -1, but must be at least 0"),
+        (
+            "about: x\nproblems: [{family: elasticity, sise: [8, 8]}]",
+            "'problems.0.sise'; the nearest valid key is 'problems.0.size'",
+        ),
         ("about: x\nproblems: [{count: 2}]", "an entry names either a family or a real matrix"),
         ("about: x\nproblems: [{real: pyamg/bar, count: 2}]", "pyamg/bar is one matrix; drop them"),
         ("about: x\nproblems: [{real: pyamg/knott}]", "did you mean 'knot'?"),

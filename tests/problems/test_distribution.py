@@ -16,6 +16,7 @@ from rllib_psparsity.config.schema import FamilyConfig, ProblemsConfig
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.distribution import ProblemDistribution
 from rllib_psparsity.problems.families import FAMILIES
+from rllib_psparsity.problems.ranges import nearest
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -241,3 +242,9 @@ def test_importing_needs_none_of_the_heavy_libraries():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_sentence_lists_no_more_than_twenty_names() -> None:
+    known = [f"case{k:02d}" for k in range(25)]
+    assert nearest("zzz", known) == f"use one of {', '.join(known[:20])} and 5 more"
+    assert nearest("zzz", known[:20]) == f"use one of {', '.join(known[:20])}"

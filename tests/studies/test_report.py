@@ -18,7 +18,7 @@ from studies import references
 from studies.figures import part_ratios, run_figures
 from studies.oracle import SCHEMA as ORACLE_SCHEMA
 from studies.reference_tables import Setting, reference_section, setting_key, space_of
-from studies.report import report
+from studies.report import read_all, report
 from studies.results_file import write_table
 from studies.run import STUDY_SCHEMA
 from studies.sweep_tables import COLUMNS
@@ -195,8 +195,8 @@ def line_of(text: str, start: str) -> str:
 
 
 def test_the_document(folder: Path) -> None:
-    text = report(folder, folder / "results")
-    assert text == report(folder, folder / "results")
+    text = report(read_all(folder, folder / "results"))
+    assert text == report(read_all(folder, folder / "results"))
     assert line_of(text, "| T4 |").endswith("| measured: explained variance 50%<br>missing: not measured yet |")
     assert line_of(text, "| T9 |").endswith("| not measured yet |") and line_of(text, "| T15 |").endswith("yet |")
     assert "first epoch 2.000, last tenth 3.500, gain +75.0%, seconds 120 |" in line_of(text, "| T22 |")
@@ -229,7 +229,7 @@ def test_a_sweep_by_tune_is_shown_by_its_finished_seeds(folder: Path) -> None:
     write_results(
         path, rows, {"sweep": described, "command": "psparsity tune learning_rate", "commit": "0123456789abc"}
     )
-    text = report(folder, folder / "results")
+    text = report(read_all(folder, folder / "results"))
     assert "Which rate? `psparsity tune learning_rate`, 120 iterations, at commit 0123456." in text
     lines = [line for line in text.splitlines() if line.startswith(("| 1e-", "| 5e-"))]
     assert [line.split(" | ")[:3] for line in lines] == [
@@ -244,6 +244,6 @@ def test_a_sweep_by_tune_is_shown_by_its_finished_seeds(folder: Path) -> None:
 
 def test_nothing_measured_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
-    text = report(tmp_path, tmp_path / "results")
+    text = report(read_all(tmp_path, tmp_path / "results"))
     assert "Not measured yet: `python -m studies.references`" in text
     assert line_of(text, "| measured |").startswith("| measured | one | not measured yet |")
