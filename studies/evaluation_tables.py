@@ -10,7 +10,8 @@ from pathlib import Path
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
 from rllib_psparsity.evaluation.comparison import geometric_mean
-from rllib_psparsity.evaluation.ratios import method_ratios
+from rllib_psparsity.evaluation.external_methods import BOOMERAMG, GAMG
+from rllib_psparsity.evaluation.ratios import MethodRatios, method_ratios
 from rllib_psparsity.evaluation.rows import Row, read_rows
 from rllib_psparsity.evaluation.selector import SELECTOR
 from studies.target_table import LARGE, solved_by, target_table
@@ -23,6 +24,8 @@ METHODS = (
     PYAMG_DEFAULT.name,
     f"{SELECTOR}, work",
     f"{SELECTOR}, time",
+    GAMG,
+    BOOMERAMG,
 )
 CLONE_OF = "clone_of_"
 """Before a policy's name, that of its behaviour clone."""
@@ -82,6 +85,15 @@ def evaluation_section(evaluations: Sequence[Evaluation]) -> list[str]:
     return lines
 
 
+def ratio_cell(ratios: MethodRatios | None) -> str:
+    """Work and time, and how many problems were not solved, if any; a dash for what there is not."""
+    if ratios is None:
+        return "-"
+    unsolved = ratios.cases - ratios.solved
+    figures = ("-" if math.isnan(value) else f"{value:.2f}" for value in (ratios.work, ratios.time))
+    return ", ".join(figures) + (f" ({unsolved} not solved)" if unsolved else "")
+
+
 def _suite_table(evaluations: Sequence[Evaluation]) -> list[str]:
     lines = [
         "| suite | problems | rounds | " + " | ".join(METHODS) + " | not solved by the learned solver | commit |",
@@ -89,7 +101,7 @@ def _suite_table(evaluations: Sequence[Evaluation]) -> list[str]:
     ]
     for one in evaluations:
         ratios = method_ratios(one.rows)
-        cells = [f"{ratios[m].work:.2f}, {ratios[m].time:.2f}" if m in ratios else "-" for m in METHODS]
+        cells = [ratio_cell(ratios.get(method)) for method in METHODS]
         learned = ratios[LEARNED_SOLVER]
         failures = "; ".join(f"{problem} ({reason})" for problem, reason in learned.failures) or "none"
         lines.append(

@@ -9,10 +9,10 @@ from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG, GAMG
-from rllib_psparsity.evaluation.ratios import MethodRatios, method_ratios
+from rllib_psparsity.evaluation.ratios import method_ratios
 from rllib_psparsity.evaluation.selector import SELECTOR
 from studies.arm_table import ArmRuns, position_text, show
-from studies.evaluation_tables import Evaluation
+from studies.evaluation_tables import Evaluation, ratio_cell
 from studies.reference_tables import Setting
 
 FEW, MANY = "default", "many_solves"
@@ -69,27 +69,18 @@ def suites_table(evaluations: Sequence[Evaluation]) -> list[str]:
         many = method_ratios(of_policy[MANY][suite].rows) if suite in of_policy[MANY] else {}
         work, time = (few.get(f"{SELECTOR}, {aim}") for aim in ("work", "time"))
         cells = [
-            _cell(few.get(LEARNED_SOLVER)),
-            _cell(few.get(TRAINED_POLICY)),
-            _cell(few.get(PRIOR_ALONE)),
+            ratio_cell(few.get(LEARNED_SOLVER)),
+            ratio_cell(few.get(TRAINED_POLICY)),
+            ratio_cell(few.get(PRIOR_ALONE)),
             f"{work.work:.2f}, {time.time:.2f}" if work and time else "-",
-            *(_cell(few.get(name)) for name in (PYAMG_DEFAULT.name, GAMG, BOOMERAMG)),
-            _cell(many.get(LEARNED_SOLVER)),
-            _cell(many.get(TRAINED_POLICY)),
+            *(ratio_cell(few.get(name)) for name in (PYAMG_DEFAULT.name, GAMG, BOOMERAMG)),
+            ratio_cell(many.get(LEARNED_SOLVER)),
+            ratio_cell(many.get(TRAINED_POLICY)),
         ]
         unknowns = [row["unknowns"] for row in one.rows]
         sizes = f"{min(unknowns):,} to {max(unknowns):,}"
         lines.append(f"| `{suite}` | {few[LEARNED_SOLVER].cases} | {sizes} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _cell(ratios: MethodRatios | None) -> str:
-    """Work and time; how many problems were not solved, if any."""
-    if ratios is None:
-        return "-"
-    unsolved = ratios.cases - ratios.solved
-    figures = (f"{value:.2f}" if value == value else "-" for value in (ratios.work, ratios.time))
-    return ", ".join(figures) + (f" ({unsolved} not solved)" if unsolved else "")
 
 
 def triage_table(runs: Mapping[str, Sequence[ArmRuns]], settings: Sequence[Setting]) -> list[str]:

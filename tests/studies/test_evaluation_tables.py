@@ -50,7 +50,7 @@ def test_ratios_by_suite_family_and_size(tmp_path: Path) -> None:
     assert [line for line in lines if line.startswith("###")] == ["### `my_policy`"]
     # Work: 2/4 and 6/3, so a geometric mean of 1; time: 2/1 and 1.5/3.
     first = line_of(lines, "| `first_suite` |")
-    assert first[1:4] == ["3", "3", "1.00, 1.00"]
+    assert first[1:4] == ["3", "3", "1.00, 1.00 (1 not solved)"]
     assert first[-2:] == ["c (diverged)", "0123456"]
     assert line_of(lines, "| grid |") == ["grid", "1", "0.50, 2.00", "-"]
     # 6/3 and 8/1 in work, 1.5/3 and 4/1 in time.
