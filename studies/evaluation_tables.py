@@ -14,6 +14,7 @@ from rllib_psparsity.evaluation.external_methods import BOOMERAMG, GAMG
 from rllib_psparsity.evaluation.ratios import MethodRatios, method_ratios
 from rllib_psparsity.evaluation.rows import Row, read_rows
 from rllib_psparsity.evaluation.selector import SELECTOR
+from studies.size_table import size_table
 from studies.target_table import LARGE, solved_by, target_table
 
 METHODS = (
@@ -78,6 +79,8 @@ def evaluation_section(evaluations: Sequence[Evaluation]) -> list[str]:
     for policy in dict.fromkeys(one.policy for one in evaluations):
         own = [one for one in evaluations if one.policy == policy]
         lines += ["", f"### `{policy}`", "", *_suite_table(own), "", *_family_table(own), "", _farthest(own)]
+        by_size = size_table([(one.suite, one.rows) for one in own])
+        lines += ["", *by_size] if by_size else []
         if not policy.startswith(CLONE_OF):
             clone = [one for one in evaluations if one.policy == CLONE_OF + policy]
             suites, clones = ([(one.suite, one.rows) for one in found] for found in (own, clone))

@@ -16,9 +16,10 @@ from rllib_psparsity.reporting.atomic import write_atomically
 from studies.arm_table import ArmRuns, arm_table, read_study, show
 from studies.definition import Study, is_study, load_study
 from studies.evaluation_tables import Evaluation, evaluation_section, read_evaluations
-from studies.readme_tables import fill, suites_table, triage_table
+from studies.readme_tables import FEW, fill, suites_table, triage_table
 from studies.reference_tables import Setting, read_settings, reference_section
 from studies.results_file import RESULTS, STUDIES
+from studies.size_table import size_table
 from studies.sweep_tables import LEGEND as SWEEP_LEGEND
 from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
 from studies.triage import ITEMS, Item
@@ -82,6 +83,7 @@ def readme(text: str, measured: Measured) -> str:
     """The README with its tables written anew."""
     tables = {
         "suites": suites_table(measured.evaluations),
+        "sizes": size_table([(one.suite, one.rows) for one in measured.evaluations if one.policy == FEW]),
         "triage": triage_table(measured.runs, measured.settings),
     }
     return fill(text, tables)

@@ -5,8 +5,10 @@ from typing import Any
 
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY
+from rllib_psparsity.evaluation.external_methods import BOOMERAMG
 from rllib_psparsity.evaluation.rows import write_rows
 from studies.evaluation_tables import evaluation_section, read_evaluations
+from studies.size_table import size_table
 from studies.target_table import LARGE
 
 FIRST, SECOND = (method.name for method in PORTFOLIO[:2])
@@ -86,3 +88,25 @@ def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
     lines = evaluation_section(read_evaluations(tmp_path))
     halves = lines[: lines.index("### `two`")], lines[lines.index("### `two`") :]
     assert [line_of(half, "| `suite` |")[3] for half in halves] == ["0.50, 1.00", "1.50, 1.00"]
+
+
+def test_time_beside_other_libraries_by_size() -> None:
+    times = {LEARNED_SOLVER: 3.0, TRAINED_POLICY: 2.0, PYAMG_DEFAULT.name: 6.0, FIRST: 1.0, BOOMERAMG: 4.0}
+    rows = [row("a", method, 1.0, seconds) for method, seconds in times.items()]
+    rows += [
+        row("b", method, 1.0, seconds * 4 if method == BOOMERAMG else seconds) for method, seconds in times.items()
+    ]
+    rows += [row("c", method, 1.0, seconds, unknowns=LARGE) for method, seconds in times.items()]
+    rows[-1] |= {"converged": False, "failure": "diverged"}
+    lines = size_table([("suite", rows)])
+    assert line_of(lines, "| unknowns") == [
+        "unknowns",
+        "problems",
+        "/ PyAMG default",
+        "/ PETSc GAMG",
+        "/ hypre BoomerAMG",
+    ]
+    # 3/4 and 3/16, 2/4 and 2/16.
+    assert line_of(lines, "| 0 to 2,000") == ["0 to 2,000", "2", "0.50 (0.33)", "-", "0.38 (0.25)"]
+    assert line_of(lines, "| from 250,000 on") == ["from 250,000 on", "1", "0.50 (0.33)", "-", "-"]
+    assert size_table([("suite", [one for one in rows if one["method"] != BOOMERAMG])]) == []
