@@ -107,6 +107,7 @@ def save_policy(policy: SparsifierPolicy, limits: Limits, directory: Path, card:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@cache
 def shipped_policies() -> tuple[str, ...]:
     """Names of the policies inside this package."""
     return tuple(sorted(path.name for path in SHIPPED.iterdir() if (path / MANIFEST).is_file()))
@@ -126,8 +127,7 @@ def load_policy(name_or_dir: str | Path) -> LoadedPolicy:
     if not isinstance(name_or_dir, str | Path):
         raise InputError(
             f"the policy is of the type {type(name_or_dir).__name__}, expected a name or a directory; name a shipped "
-            f"policy "
-            f"({', '.join(shipped_policies())}) or a directory that `psparsity export RUN_DIR DIR` wrote"
+            f"policy ({', '.join(shipped_policies())}) or a directory that `psparsity export RUN_DIR DIR` wrote"
         )
     directory = Path(name_or_dir)
     if name_or_dir == "" or not directory.is_dir():
