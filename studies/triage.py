@@ -109,7 +109,7 @@ ITEMS = (
         ("tests/problems/test_curriculum.py::test_promotion_by_improvement",),
         ("gain",),
     ),
-    Item(21, "other and larger backbones", (), ("gain",)),
+    Item(21, "other and larger backbones", (), ("gain",), sweep="backbone"),
     Item(
         22,
         "variation A, 128x128: 0.4404 -> 0.4245, -3.6 %",
