@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from benchmarks.record import ROOT
-from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
+from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG
-from rllib_psparsity.evaluation.rows import Row
 from studies.arm_table import ArmRuns
 from studies.evaluation_tables import Evaluation
 from studies.readme_tables import FIGURES, MANY, fill, suites_table, triage_table
 from studies.report import read_all, readme, report
 from studies.results_file import RESULTS, STUDIES
-
-BEST = PORTFOLIO[0].name
-
-
-def row(problem: str, method: str, work: float, seconds: float, **other: Any) -> Row:
-    named = {"problem": problem, "family": "grid", "unknowns": 1000, "nonzeros": 5000, "method": method, "seed": 0}
-    figures = {"operator_complexity": 1.0, "cycle_complexity": 1.0, "iterations": 1, "converged": True, "failure": ""}
-    times = {"repeats": 1, "setup_seconds": seconds / 2, "solve_seconds": seconds / 2}
-    return {**named, **figures, **times, "work_per_digit": work, **other}
+from tests.studies.test_evaluation_tables import FIRST, row
 
 
 def cells(line: str) -> list[str]:
@@ -34,16 +23,16 @@ def cells(line: str) -> list[str]:
 
 def test_a_suite_has_a_line_with_both_policies() -> None:
     few = [
-        row("a", BEST, 2.0, 1.0),
+        row("a", FIRST, 2.0, 1.0),
         row("a", LEARNED_SOLVER, 1.0, 2.0),
         row("a", PYAMG_DEFAULT.name, 4.0, 3.0),
         row("a", BOOMERAMG, float("nan"), 0.5),
-        row("b", BEST, 2.0, 1.0, unknowns=3000),
+        row("b", FIRST, 2.0, 1.0, unknowns=3000),
         row("b", LEARNED_SOLVER, 4.0, 2.0, unknowns=3000),
         row("b", PYAMG_DEFAULT.name, 2.0, 1.0, unknowns=3000, converged=False, failure="no"),
         row("b", BOOMERAMG, float("nan"), 2.0, unknowns=3000),
     ]
-    many = [row("a", BEST, 2.0, 1.0), row("a", LEARNED_SOLVER, 3.0, 4.0)]
+    many = [row("a", FIRST, 2.0, 1.0), row("a", LEARNED_SOLVER, 3.0, 4.0)]
     evaluations = [
         Evaluation("default", "one", few, 1, "0123456"),
         Evaluation("default", "two", few[:2], 1, "0123456"),
@@ -52,7 +41,7 @@ def test_a_suite_has_a_line_with_both_policies() -> None:
     head, rule, one, two = suites_table(evaluations)
     assert len(cells(head)) == len(cells(rule)) == len(cells(one)) == len(cells(two))
     found = dict(zip(cells(head), cells(one), strict=True))
-    assert (found["suite"], found["problems"], found["unknowns"]) == ("`one`", "2", "1,000 to 3,000")
+    assert (found["suite"], found["problems"], found["unknowns"]) == ("`one`", "2", "100 to 3,000")
     assert found["`default`"] == "1.00, 2.00"
     assert found["PyAMG default"] == "2.00, 3.00 (1 not solved)"
     assert found[BOOMERAMG] == "-, 1.00"
