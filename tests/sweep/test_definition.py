@@ -22,7 +22,7 @@ SHIPPED = {
     "batch_of_problems": 4,
     "baseline_momentum": 3,
     "temperature": 3,
-    "backbone": 5,
+    "backbone": 7,
     "random_search": 12,
     "optuna_search": 12,
     "population": 4,
