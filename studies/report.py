@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rllib_psparsity.config.yaml_text import read_text
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 from studies.arm_table import ArmRuns, arm_table, read_study, show
@@ -134,7 +135,7 @@ def main(arguments: list[str]) -> int:
         measured = read_all(STUDIES, RESULTS)
         pages = {
             options.out: report(measured),
-            options.readme: readme(options.readme.read_text(encoding="utf-8"), measured),
+            options.readme: readme(read_text(options.readme), measured),
         }
     except InputError as error:
         print(f"studies.report: {error}", file=sys.stderr)

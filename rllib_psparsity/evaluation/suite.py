@@ -149,9 +149,9 @@ def read_suite_file(path: Path) -> SuiteFile:
 def _nearest_key(key: str, *, is_section: bool = False) -> str:
     """The key of a suite's file, or of one of its problems, that is most like an unknown one."""
     section, _, own = key.rpartition(".")
-    fields = SuiteProblems.model_fields if section else SuiteFile.model_fields
-    (alike,) = difflib.get_close_matches(own, fields, n=1, cutoff=0.0)
-    return f"{section}.{alike}" if section else alike
+    if not section.startswith("problems."):  # the file's own key, perhaps with what stands below it
+        return difflib.get_close_matches(key.partition(".")[0], SuiteFile.model_fields, n=1, cutoff=0.0)[0]
+    return f"{section}.{difflib.get_close_matches(own, SuiteProblems.model_fields, n=1, cutoff=0.0)[0]}"
 
 
 def _from_yaml(path: Path) -> Suite:

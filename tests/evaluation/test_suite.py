@@ -121,6 +121,10 @@ def test_a_suite_never_meets_training_or_heldout_problems(tmp_path):
         ("[1]", "holds no mapping, expected the keys about, seed, repeats and problems"),
         ("about: x\nproblems: []", "problems is [], but must be a list of 1 or more elements"),
         ("about: x\nproblem: [{family: elasticity}]", "unknown key 'problem'; the nearest valid key is 'problems'"),
+        (
+            "about: x\nproblem: {family: elasticity}",
+            "unknown key 'problem.family'; the nearest valid key is 'problems'",
+        ),
         ("about: x\nseed: -1\nproblems: [{family: elasticity}]", "seed is -1, but must be at least 0"),
         (
             "about: x\nproblems: [{family: elasticity, sise: [8, 8]}]",
