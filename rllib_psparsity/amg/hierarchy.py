@@ -82,6 +82,10 @@ class Level:
             self._graph = level_graph(self.A, self.B, self.number)
         return self._graph
 
+    def undecided(self) -> Level:
+        """The level before its decision, with what it has made so far."""
+        return replace(self, decision=None, recipe=None, P=None, R=None, aggregates=None, pattern=None)
+
     def release_graph(self) -> None:
         """Forget the graph, which takes as much memory as the operator; it is made again if it is asked for."""
         self._graph = None
@@ -251,7 +255,22 @@ def build_hierarchy(
     limits : where the hierarchy ends
     keep_patterns : whether levels keep what `new_values.with_new_values` needs
     """
-    builder = HierarchyBuilder(Level(A, B), menu, limits or Limits(), keep_patterns)
+    return build_on(Level(A, B), decide, menu=menu, limits=limits, keep_patterns=keep_patterns)
+
+
+def build_on(
+    finest: Level,
+    decide: Decide,
+    *,
+    menu: tuple[Recipe, ...],
+    limits: Limits | None = None,
+    keep_patterns: bool = False,
+) -> Hierarchy:
+    """The same for a finest level that may hold its graph, smoother and relaxed candidates already.
+
+    Several hierarchies of one matrix share them; the level itself is left as it is.
+    """
+    builder = HierarchyBuilder(finest, menu, limits or Limits(), keep_patterns)
     while builder.hierarchy.end is None:
         graph = builder.observe()
         start = perf_counter()

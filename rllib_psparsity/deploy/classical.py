@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.decision import Decide, Decision
-from rllib_psparsity.amg.hierarchy import Hierarchy, Level, build_hierarchy
+from rllib_psparsity.amg.hierarchy import Hierarchy, Level, build_on
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.products import galerkin_product, transpose
 from rllib_psparsity.amg.recipe import Recipe
@@ -18,10 +18,10 @@ RECIPES = ("sa/energy1/evolution", "classical/modified/evolution", "sa/jacobi/sy
 """Recipes that every level uses, with their measure at its textbook threshold; in the order in which they are tried."""
 
 
-def classical_hierarchy(A: csr_array | bsr_array, B: np.ndarray, name: str, limits: Limits) -> Hierarchy:
-    """The hierarchy of one recipe on all levels; for the arguments see `build_hierarchy`."""
+def classical_hierarchy(finest: Level, name: str, limits: Limits) -> Hierarchy:
+    """The hierarchy of one recipe on all levels; for the arguments see `build_on`."""
     recipe = Recipe.parse(name)
-    return build_hierarchy(A, B, textbook(recipe), menu=(recipe,), limits=limits, keep_patterns=True)
+    return build_on(finest, textbook(recipe), menu=(recipe,), limits=limits, keep_patterns=True)
 
 
 def textbook(recipe: Recipe) -> Decide:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.conjugate_gradients import solve_block
 from rllib_psparsity.amg.cycle import BlockVCycle
 from rllib_psparsity.amg.direct_solver import DENSE_LIMIT, DirectSolver
-from rllib_psparsity.amg.hierarchy import Hierarchy
+from rllib_psparsity.amg.hierarchy import Hierarchy, Level
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relaxation_hierarchy
 from rllib_psparsity.deploy.definiteness import NEGATIVE, least_coarse_quotient, least_quotient
@@ -155,8 +154,8 @@ def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: flo
     return replace(candidate, work_per_digit=work, objection=objection)
 
 
-def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: Limits) -> Candidate:
-    """The candidate that is taken for (A, B): `learned`, if its test has no objection.
+def choose(learned: Candidate, limits: Limits) -> Candidate:
+    """The candidate that is taken for the matrix of `learned`: that one, if its test has no objection.
 
     Otherwise the first classical hierarchy that passes and is `CLEARLY` better is taken; if none does, the one of least
     work among those that are clearly better and the learned one. If the learned one is not `HOPELESS`, none is built
@@ -167,22 +166,26 @@ def choose(A: csr_array | bsr_array, B: np.ndarray, learned: Candidate, limits: 
     """
     if not learned.objection:
         return learned
-    refuse_negative(least_quotient(A))
+    finest = learned.hierarchy.levels[0].undecided()
+    refuse_negative(least_quotient(finest.A))
     best = learned
-    for candidate in _classical_candidates(A, B, limits):
+    for candidate in _classical_candidates(finest, limits):
         if candidate.work_per_digit < min(best.work_per_digit, learned.work_per_digit / CLEARLY):
             best = candidate
             if not candidate.objection:
                 break
         elif learned.work_per_digit <= HOPELESS:
             break
-    return best if best.work_per_digit < math.inf else examine(RELAXATION, relaxation_hierarchy(A, B), STEPS_IN_DOUBT)
+    if best.work_per_digit < math.inf:
+        return best
+    return examine(RELAXATION, relaxation_hierarchy(finest.A, finest.B), STEPS_IN_DOUBT)
 
 
-def _classical_candidates(A: csr_array | bsr_array, B: np.ndarray, limits: Limits) -> Iterator[Candidate]:
+def _classical_candidates(finest: Level, limits: Limits) -> Iterator[Candidate]:
+    _ = finest.graph  # one for all
     for name in RECIPES:
-        if A.format == "csr" or not name.startswith("classical"):
-            yield examine(name, classical_hierarchy(A, B, name, limits), STEPS_IN_DOUBT)
+        if finest.A.format == "csr" or not name.startswith("classical"):
+            yield examine(name, classical_hierarchy(finest, name, limits), STEPS_IN_DOUBT)
 
 
 def refuse_negative(quotient: float | None) -> None:

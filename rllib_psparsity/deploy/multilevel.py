@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.direct_solver import DirectSolver
-from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, build_hierarchy
+from rllib_psparsity.amg.hierarchy import PHASES, Hierarchy, Level, build_on
 from rllib_psparsity.amg.new_values import with_new_values
 from rllib_psparsity.amg.products import transpose
 from rllib_psparsity.amg.solver import HierarchySolver, pyamg_level
@@ -119,7 +119,7 @@ class LearnedSolver(HierarchySolver):
         chosen = learned
         if self._guard:
             start = perf_counter()
-            chosen = choose(system.scaled_A, system.scaled_B, learned, self._policy.limits)
+            chosen = choose(learned, self._policy.limits)
             seconds["guard"] += perf_counter() - start
         if chosen.direct is None:
             raise SetupFailure(chosen.objection)
@@ -136,10 +136,16 @@ class LearnedSolver(HierarchySolver):
 
     def _learned(self, system: System, seconds: dict[str, float]) -> Candidate:
         """The best of the policy's hierarchies; what they all took is added to `seconds`."""
-        A, B, policy = system.scaled_A, system.scaled_B, self._policy
-        best = None
+        policy, finest, best = self._policy, Level(system.scaled_A, system.scaled_B), None
+        if self._tries > 1:  # one graph and one smoother for all; a single hierarchy forgets its graph when it can
+            start = perf_counter()
+            _ = finest.graph
+            observed = perf_counter()
+            _ = finest.candidates()
+            seconds["features"] += observed - start
+            seconds["coarsening"] += perf_counter() - observed
         for decide in ranked_decides(policy.inference, self._tries):
-            hierarchy = build_hierarchy(A, B, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
+            hierarchy = build_on(finest, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
             for phase in PHASES:
                 seconds[phase] += hierarchy.seconds[phase]
             start = perf_counter()

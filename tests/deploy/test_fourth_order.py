@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from pyamg.gallery import linear_elasticity, poisson
 
 from rllib_psparsity import learned_solver
+from rllib_psparsity.amg.hierarchy import Level
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.deploy.classical import RECIPES, classical_hierarchy, relaxation_hierarchy
@@ -36,14 +37,14 @@ def test_the_guard_takes_no_good_hierarchy_away(name, policy):
 def test_where_residuals_grow_the_energy_norm_tells_the_work():
     A, B = check_matrix(HARD["biharmonic"])
     for name in RECIPES[:2]:
-        hierarchy = classical_hierarchy(A, B, name, Limits())
+        hierarchy = classical_hierarchy(Level(A, B), name, Limits())
         estimate = estimated_work(hierarchy, direct_solver(hierarchy))
         assert 0.3 < estimate / measure_solve(hierarchy.to_pyamg()).work_per_digit < 1.2
 
 
 def test_relaxation_alone_looks_better_than_it_is_so_that_it_is_the_last_resort():
     A, B = check_matrix(HARD["biharmonic"])
-    relaxation, classical = relaxation_hierarchy(A, B), classical_hierarchy(A, B, RECIPES[1], Limits())
+    relaxation, classical = relaxation_hierarchy(A, B), classical_hierarchy(Level(A, B), RECIPES[1], Limits())
     looks = [estimated_work(one, direct_solver(one)) for one in (relaxation, classical)]
     works = [measure_solve(one.to_pyamg()).work_per_digit for one in (relaxation, classical)]
     assert looks[0] < looks[1] and works[0] > 2 * works[1]

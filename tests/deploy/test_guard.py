@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.amg.conjugate_gradients import solve_block
 from rllib_psparsity.amg.decision import Decision
-from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.hierarchy import Level, build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.measurement import measure_solve
 from rllib_psparsity.config.schema import PolicyConfig
@@ -52,7 +52,7 @@ def _random_edges(share: float, recipe: int):
 def test_the_estimate_is_near_the_measured_work(A):
     A, B = check_matrix(A)
     for name in RECIPES:
-        hierarchy = classical_hierarchy(A, B, name, Limits())
+        hierarchy = classical_hierarchy(Level(A, B), name, Limits())
         estimate = estimated_work(hierarchy, direct_solver(hierarchy))
         measured = measure_solve(hierarchy.to_pyamg()).work_per_digit
         assert 0.6 < estimate / measured < 1.5, name
@@ -61,7 +61,7 @@ def test_the_estimate_is_near_the_measured_work(A):
 def test_a_poor_hierarchy_is_replaced_by_a_better_classical_one():
     A, B = check_matrix(ANISOTROPIC)
     poor = build_hierarchy(A, B, _random_edges(0.3, 1), menu=MENU)
-    chosen = choose(A, B, examine(LEARNED, poor), Limits())
+    chosen = choose(examine(LEARNED, poor), Limits())
     assert "work units a digit, the limit is 10" in examine(LEARNED, poor).objection
     assert chosen.hierarchy is not poor and chosen.name in (*RECIPES, RELAXATION)
     works = [measure_solve(h.to_pyamg()).work_per_digit for h in (chosen.hierarchy, poor)]
@@ -75,7 +75,7 @@ def test_doubt_is_settled_by_more_steps():
     direct = direct_solver(poor)
     few, more = (estimated_work(poor, direct, steps) for steps in (STEPS, STEPS_IN_DOUBT))
     assert 10.0 < few < more == examine(LEARNED, poor).work_per_digit
-    good = classical_hierarchy(A, B, "classical/modified/evolution", Limits())
+    good = classical_hierarchy(Level(A, B), "classical/modified/evolution", Limits())
     few, more = (estimated_work(good, direct_solver(good), steps) for steps in (STEPS, STEPS_IN_DOUBT))
     limit = (few + more) / 2
     assert more < limit < few and examine(LEARNED, good, STEPS, limit).objection == ""
@@ -90,8 +90,8 @@ def test_an_estimate_that_grows_is_in_doubt(monkeypatch, n, vectors):
     poor = build_hierarchy(A, B, _random_edges(0.05, 0), menu=MENU)
     assert estimated_work(poor, direct_solver(poor)) < WORK_LIMIT < examine(LEARNED, poor).work_per_digit
     assert [solve.iterations.tolist() for solve in made] == [[steps] * vectors for steps in (STEPS, STEPS_IN_DOUBT)]
-    good = classical_hierarchy(A, B, RECIPES[0], Limits())
-    assert choose(A, B, examine(LEARNED, poor), Limits()).name == RECIPES[0]
+    good = classical_hierarchy(Level(A, B), RECIPES[0], Limits())
+    assert choose(examine(LEARNED, poor), Limits()).name == RECIPES[0]
     made.clear()
     assert examine(LEARNED, good).work_per_digit == estimated_work(good, direct_solver(good))
     assert [solve.iterations.tolist() for solve in made] == [[STEPS] * vectors] * 2
@@ -99,9 +99,9 @@ def test_an_estimate_that_grows_is_in_doubt(monkeypatch, n, vectors):
 
 def test_a_good_hierarchy_is_kept_and_none_is_built_beside_it(monkeypatch):
     A, B = check_matrix(poisson((40, 40), format="csr"))
-    good = classical_hierarchy(A, B, RECIPES[0], Limits())
+    good = classical_hierarchy(Level(A, B), RECIPES[0], Limits())
     monkeypatch.setattr("rllib_psparsity.deploy.guard.classical_hierarchy", None)
-    chosen = choose(A, B, examine(LEARNED, good), Limits())
+    chosen = choose(examine(LEARNED, good), Limits())
     assert chosen.hierarchy is good and chosen.objection == "" and chosen.work_per_digit <= WORK_LIMIT
 
 
@@ -109,12 +109,12 @@ def test_where_none_passes_only_a_clearly_better_one_is_taken(monkeypatch):
     """A matrix on which every estimate is high, as of a million unknowns: a few per cent are the estimate's error."""
     A, B = check_matrix(ANISOTROPIC)
     monkeypatch.setattr("rllib_psparsity.deploy.guard.examine.__defaults__", (STEPS_IN_DOUBT, 0.1))
-    rivals = {name: examine(name, classical_hierarchy(A, B, name, Limits())) for name in RECIPES}
+    rivals = {name: examine(name, classical_hierarchy(Level(A, B), name, Limits())) for name in RECIPES}
     least = min(rival.work_per_digit for rival in rivals.values())
     poor = examine(LEARNED, build_hierarchy(A, B, _random_edges(0.3, 1), menu=MENU))
-    assert poor.work_per_digit > CLEARLY * least and choose(A, B, poor, Limits()).work_per_digit == least
+    assert poor.work_per_digit > CLEARLY * least and choose(poor, Limits()).work_per_digit == least
     for rival in rivals.values():
-        chosen = choose(A, B, rival, Limits())
+        chosen = choose(rival, Limits())
         assert rival.objection and (chosen is rival) == (rival.work_per_digit <= CLEARLY * least)
 
 
@@ -122,7 +122,7 @@ def test_where_none_passes_only_a_clearly_better_one_is_taken(monkeypatch):
 def test_of_a_hard_matrix_one_classical_hierarchy_is_built(monkeypatch, work, built):
     """Where the first is not clearly better it is the matrix that is hard; to a hopeless one all are compared."""
     A, B = check_matrix(ANISOTROPIC)
-    one = examine(LEARNED, classical_hierarchy(A, B, RECIPES[0], Limits()))
+    one = examine(LEARNED, classical_hierarchy(Level(A, B), RECIPES[0], Limits()))
     tested = []
 
     def hard(name, *_):
@@ -132,7 +132,7 @@ def test_of_a_hard_matrix_one_classical_hierarchy_is_built(monkeypatch, work, bu
     monkeypatch.setattr("rllib_psparsity.deploy.guard.classical_hierarchy", lambda *_: one.hierarchy)
     monkeypatch.setattr("rllib_psparsity.deploy.guard.examine", hard)
     learned = replace(one, work_per_digit=work, objection="much work")
-    assert choose(A, B, learned, Limits()) is learned and tested == list(RECIPES[:built])
+    assert choose(learned, Limits()) is learned and tested == list(RECIPES[:built])
 
 
 def test_a_set_up_that_fails_falls_back_and_says_why():
@@ -155,7 +155,7 @@ def test_a_set_up_that_fails_falls_back_and_says_why():
 def test_random_networks_cannot_make_a_bad_or_indefinite_solver():
     """Whatever the network says: no more than twice the work of the first fallback, and positive definite."""
     A, B = check_matrix(stencil_grid(diffusion_stencil_2d(epsilon=0.01, theta=0.5, type="FE"), (20, 20), format="csr"))
-    fallback = measure_solve(classical_hierarchy(A, B, RECIPES[0], Limits()).to_pyamg()).work_per_digit
+    fallback = measure_solve(classical_hierarchy(Level(A, B), RECIPES[0], Limits()).to_pyamg()).work_per_digit
     for seed in range(8):
         torch.manual_seed(seed)
         config = PolicyConfig(prior=False)
