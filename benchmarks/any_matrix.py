@@ -305,7 +305,7 @@ def _not_spd(ml: Any, case: Case) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = arguments_parser(__doc__, repeats=1)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--cases", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

@@ -5,9 +5,9 @@
 Knobs of the cycle that a policy might choose: forward Gauss-Seidel before and backward after, two sweeps in place of
 one, Chebyshev polynomials (Adams et al. 2003), W. On new problems of the mix that the policy was trained on, each is
 the preconditioner of the same hierarchy. Figures are work in ratio to the V(1,1) cycle's, geometric means over the
-problems that both solve: iterations to 1e-8 times the passes over matrices, in nonzeros, where half a row is counted
-that a kernel need not read twice (Conrad and Wallach 1977). *Best of all* takes for each problem the cycle of least work in
-hindsight, the V(1,1) cycle among them: what choosing could gain at most.
+problems that both solve: iterations to 1e-8 times the passes over matrices, in nonzeros, half a pass where a kernel
+need not read the other half of the rows (Conrad and Wallach 1977). *Best of all* takes for each problem the cycle of
+least work in hindsight, the V(1,1) cycle among them: what choosing could gain at most.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ class Cycle:
 
 
 def gauss_seidel(before: str, after: str, iterations: int, passes: float, kind: str = "V") -> Cycle:
-    smoothers = (("block_gauss_seidel", {"sweep": sweep, "iterations": iterations}) for sweep in (before, after))
-    return Cycle(*smoothers, passes, kind)
+    def smoother(sweep: str) -> tuple[str, dict[str, Any]]:
+        return "block_gauss_seidel", {"sweep": sweep, "iterations": iterations}
+
+    return Cycle(smoother(before), smoother(after), passes, kind)
 
 
 def chebyshev(degree: int) -> Cycle:
@@ -92,15 +94,15 @@ def main(arguments: list[str]) -> int:
     from rllib_psparsity.config.load import load_config
     from rllib_psparsity.problems.distribution import ProblemDistribution
 
-    parser = arguments_parser(__doc__, repeats=1)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--policy", choices=sorted(VARIATIONS), default="default")
-    parser.add_argument("--problems", type=int, default=120)
+    parser.add_argument("--problems", type=int, default=120, help="of the mix, new ones (120)")
     options = parser.parse_args(arguments)
     problems = ProblemDistribution(load_config(STUDY, VARIATIONS[options.policy], []).problems, SEED)
     rows = []
     for index in range(4 if options.quick else options.problems):
         problem = problems.training(index)
-        np.random.seed(0)  # PyAMG's Chebyshev bounds start from a random vector
+        np.random.seed(0)  # noqa: NPY002 - PyAMG's bounds for Chebyshev start from a vector of the global generator
         ml = learned_solver(problem.A, problem.B, options.policy)
         b = np.random.default_rng(index).standard_normal(problem.A.shape[0])
         rows.append({"problem": problem.name, "unknowns": problem.A.shape[0], "work": works(ml, b)})

@@ -26,10 +26,11 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 T = TypeVar("T")
 
 
-def arguments_parser(description: str | None, repeats: int) -> argparse.ArgumentParser:
-    """A parser with the options that all benchmarks share: --repeats, --quick and --out."""
+def arguments_parser(description: str | None, repeats: int | None = None) -> argparse.ArgumentParser:
+    """A parser with the options that all benchmarks share: --quick, --out and, if anything is repeated, --repeats."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=repeats, help=f"of every variant, interleaved ({repeats})")
+    if repeats is not None:
+        parser.add_argument("--repeats", type=int, default=repeats, help=f"of every variant, interleaved ({repeats})")
     parser.add_argument("--quick", action="store_true", help="small sizes, one repeat; results go to results/quick")
     parser.add_argument("--out", type=Path, default=None, help="directory of the result file")
     return parser

@@ -32,7 +32,7 @@ CHUNK = 4
 
 
 def main() -> None:
-    parser = arguments_parser(__doc__, repeats=1)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--runners", type=int, default=16, help="in all (16)")
     parser.add_argument("--nodes", type=int, default=4, help="of one CPU each (4)")
     parser.add_argument("--iterations", type=int, default=10, help="without kills, and as many with (10)")

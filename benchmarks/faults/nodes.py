@@ -27,7 +27,7 @@ NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 150_000_000, "incl
 
 
 def main() -> None:
-    parser = arguments_parser(__doc__, repeats=1)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--iterations", type=int, default=4, help="with both nodes, with one, and with both again (4)")
     options = parser.parse_args()
     if options.quick:

@@ -199,7 +199,7 @@ def _alive_after(pids: set[int], seconds: float) -> int:
 
 
 def main() -> None:
-    parser = arguments_parser(__doc__, repeats=1)
+    parser = arguments_parser(__doc__)
     parser.add_argument("--iterations", type=int, default=2000, help="of six tiny episodes each (2000)")
     options = parser.parse_args()
     if options.quick:

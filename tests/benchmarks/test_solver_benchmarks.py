@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyamg
+import pytest
+from pyamg.gallery import poisson
 
-from benchmarks import any_matrix, cycle, first_call, guard, sequence
+from benchmarks import any_matrix, cycle, cycles, first_call, guard, sequence
 
 
 def _result(directory: Path, name: str) -> dict:
@@ -34,6 +37,33 @@ def test_kernels_and_pyamg_make_the_same_iterations(tmp_path: Path) -> None:
         for repeat in row["repeats"]:
             assert repeat["kernels"]["iterations"] == repeat["PyAMG"]["iterations"] > 3
             assert all(repeat[way][what] > 0 for way in ("kernels", "PyAMG") for what in ("cycle", "solve"))
+
+
+def test_other_cycles_are_measured_on_one_hierarchy(tmp_path: Path) -> None:
+    cycles.main(["--quick", "--out", str(tmp_path)])
+    result = _result(tmp_path, "cycles")
+    assert len(result["repeats"]) == 4 and set(result["figures"]) == {*cycles.CYCLES, "best of all"} - {cycles.BASE}
+    assert all(row["work"][cycles.BASE] < np.inf for row in result["repeats"])
+    assert result["figures"]["best of all"]["max"] <= 1.0 < result["figures"]["V(2,2), symmetric"]["max"]
+
+
+@pytest.mark.parametrize("num_levels", [2, 3, 4])
+def test_a_cycle_costs_what_its_visits_do(num_levels: int) -> None:
+    """Counted along PyAMG's recursion: a W-cycle visits every level but the last twice from the one above."""
+    A = poisson((40, 40), format="csr")
+    levels = pyamg.ruge_stuben_solver(A, max_levels=num_levels, max_coarse=2).levels
+    assert len(levels) == num_levels
+
+    def visit(depth: int, passes: float, kind: str) -> float:
+        if depth == num_levels - 1:
+            return levels[depth].A.nnz
+        below = 2 if kind == "W" and depth < num_levels - 2 else 1
+        here = passes * levels[depth].A.nnz + 2 * levels[depth].P.nnz
+        return here + below * visit(depth + 1, passes, kind)
+
+    for one in cycles.CYCLES.values():
+        expected = 1 + visit(0, one.passes, one.kind) / A.nnz
+        assert cycles.cost(levels, one) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_sequence_has_one_solution_in_all_ways(tmp_path: Path) -> None:
