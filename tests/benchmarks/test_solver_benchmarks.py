@@ -9,8 +9,9 @@ import numpy as np
 import pyamg
 import pytest
 from pyamg.gallery import poisson
+from scipy.sparse import csr_array
 
-from benchmarks import any_matrix, cycle, cycles, first_call, guard, sequence
+from benchmarks import any_matrix, cycle, cycles, first_call, guard, prolongators, sequence
 
 
 def _result(directory: Path, name: str) -> dict:
@@ -37,6 +38,19 @@ def test_kernels_and_pyamg_make_the_same_iterations(tmp_path: Path) -> None:
         for repeat in row["repeats"]:
             assert repeat["kernels"]["iterations"] == repeat["PyAMG"]["iterations"] > 3
             assert all(repeat[way][what] > 0 for way in ("kernels", "PyAMG") for what in ("cycle", "solve"))
+
+
+def test_prolongators_that_are_timed_are_the_same(tmp_path: Path) -> None:
+    prolongators.main(["--quick", "--out", str(tmp_path)])
+    rows = _result(tmp_path, "prolongators")["repeats"]
+    assert [row["what"] for row in rows] == [
+        *("sa/jacobi", "sa/energy1", "sa/energy2", "rootnode/energy2"),
+        prolongators.PRODUCT,
+    ]
+    assert all(row["difference"] < 1e-10 for row in rows)
+    assert all(seconds > 0 for row in rows for repeat in row["repeats"] for seconds in repeat.values())
+    A = csr_array([[2.0, -1.0], [-1.0, 2.0]])
+    assert prolongators.difference(A, 1.5 * A) == pytest.approx(1 / 3)
 
 
 def test_other_cycles_are_measured_on_one_hierarchy(tmp_path: Path) -> None:
