@@ -15,6 +15,7 @@ from rllib_psparsity.config.yaml_text import read_text
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.reporting.atomic import write_atomically
 from studies.arm_table import ArmRuns, arm_table, read_study, show
+from studies.default_table import default_table
 from studies.definition import Study, is_study, load_study
 from studies.evaluation_tables import Evaluation, evaluation_section, read_evaluations
 from studies.readme_tables import FEW, fill, suites_table, triage_table
@@ -39,6 +40,7 @@ class Measured:
     settings: list[Setting]
     sweeps: list[SweepResult]
     evaluations: list[Evaluation]
+    default_runs: list[Path]
 
 
 def read_all(studies: Path, results: Path) -> Measured:
@@ -50,6 +52,7 @@ def read_all(studies: Path, results: Path) -> Measured:
         settings=read_settings(results),
         sweeps=read_sweeps(results / "tune"),
         evaluations=read_evaluations(results / "evaluation"),
+        default_runs=sorted((results / "default").glob("seed-*")),
     )
 
 
@@ -83,6 +86,7 @@ def report(measured: Measured) -> str:
 def readme(text: str, measured: Measured) -> str:
     """The README with its tables written anew."""
     tables = {
+        "default": default_table(measured.default_runs),
         "suites": suites_table(measured.evaluations),
         "sizes": size_table([(one.suite, one.rows) for one in measured.evaluations if one.policy == FEW]),
         "triage": triage_table(measured.runs, measured.settings),

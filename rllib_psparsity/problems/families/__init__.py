@@ -7,11 +7,15 @@ from rllib_psparsity.problems.families import (
     anisotropic_diffusion_fd,
     anisotropic_diffusion_fe,
     diffusion_3d,
+    discontinuous_galerkin,
     elasticity,
     graph_laplacian,
     helmholtz_shifted,
+    hexahedral_elements,
     jump_diffusion,
     power_network,
+    random_field_elements,
+    tensor_elements,
     triangular_mesh,
     unstructured_diffusion,
 )
@@ -30,6 +34,10 @@ FAMILIES: dict[str, Family] = {
         diffusion_3d,
         power_network,
         triangular_mesh,
+        random_field_elements,
+        tensor_elements,
+        hexahedral_elements,
+        discontinuous_galerkin,
     )
 }
 """Every built-in family by its name."""

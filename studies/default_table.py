@@ -1,15 +1,11 @@
-"""The default study's result as the table of the README.
+"""The default study's result as a table of the README.
 
-    python -m benchmarks.default_study studies/results/default/seed-*
-
-Each directory holds what `psparsity train --set seed=N` left: `config.json`, `metrics.parquet`, `heldout.parquet`. A
-line is an arm; a column is the geometric mean, over the held-out problems of one seed, of the work per digit relative
-to PyAMG's default.
+A directory a run holds what `psparsity train --set seed=N` left: `config.json`, `metrics.parquet`, `heldout.parquet`.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,8 +15,9 @@ from rllib_psparsity.evaluation.comparison import BEST_OF_PORTFOLIO, ArmSummary,
 from rllib_psparsity.evaluation.table import ARMS
 
 
-def table(directories: list[Path]) -> str:
-    """A Markdown table of the runs in the given directories."""
+def default_table(directories: Sequence[Path]) -> list[str]:
+    """A line is an arm; a column is the geometric mean, over the held-out problems of one run, of the work per digit
+    relative to PyAMG's default. All runs have as many problems, so the last column is the mean over all of them."""
     runs = {path.name: _summary(path) for path in directories}
     lines = [
         "| work per digit / PyAMG default | " + " | ".join(runs) + " | all |",
@@ -40,15 +37,9 @@ def table(directories: list[Path]) -> str:
         for line in summary.values()
         if line.failures and line.name in ARMS
     ]
-    return "\n".join([*lines, "", "Not solved: " + ("; ".join(failures) or "none.")])
+    return [*lines, "", "Not solved: " + ("; ".join(failures) or "none.")]
 
 
 def _summary(directory: Path) -> dict[str, ArmSummary]:
     rows = pq.read_table(directory / "heldout.parquet", partitioning=None).to_pylist()
     return {line.name: line for line in summarise(rows, ARMS)}
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directories", nargs="+", type=Path)
-    print(table(parser.parse_args().directories))

@@ -1,0 +1,40 @@
+"""Bilinear elements in a random medium."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+
+from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem, symmetric_csr
+from rllib_psparsity.problems.families.jump_diffusion import lognormal_field
+from rllib_psparsity.problems.problem import Problem
+
+ELEMENT = np.array([[4, -1, -1, -2], [-1, 4, -2, -1], [-1, -2, 4, -1], [-2, -1, -1, 4]]) / 6
+"""Stiffness of the unit square; corners with x fastest."""
+
+
+def make(rng: np.random.Generator, size: int, *, decades: float, correlation: float) -> Problem:
+    """Diffusion with a lognormal conductivity per cell, bilinear finite elements on squares.
+
+    -div(k grad u) on the unit square, u = 0 on the boundary, size x size interior points, x fastest; k is constant on
+    each of the (size + 1)^2 cells, drawn as by `jump_diffusion.lognormal_field`.
+    """
+    k = lognormal_field(rng, size + 1, decades, correlation)
+    points = np.full((size + 2, size + 2), -1)
+    points[1:-1, 1:-1] = np.arange(size * size).reshape(size, size)
+    corners = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:]], axis=-1).reshape(-1, 4)
+    rows, columns = np.repeat(corners, 4, axis=1), np.tile(corners, (1, 4))
+    used = (rows >= 0) & (columns >= 0)
+    entries = (k.ravel()[:, None] * ELEMENT.ravel())[used]
+    matrix = symmetric_csr(coo_array((entries, (rows[used], columns[used])), shape=(size * size,) * 2))
+    return scalar_problem(matrix, FAMILY.name, size, decades=decades, correlation=correlation)
+
+
+FAMILY = Family(
+    "random_field_elements",
+    make,
+    {
+        "decades": Parameter(0.0, 5.0, minimum=0.0, maximum=8.0, easy="low"),
+        "correlation": Parameter(0.005, 0.3, minimum=1e-4, maximum=1.0, log=True, easy="high"),
+    },
+)
