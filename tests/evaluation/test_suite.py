@@ -23,7 +23,8 @@ LARGE = 1_500
 def test_shipped_suites_answer_the_questions_of_the_issue():
     suites = {name: read_suite_file(path) for name, path in shipped_suites().items()}
     assert set(suites) == {
-        "in_distribution", "sizes", "large", "coefficients", "meshes", "three_d", "elasticity", "graphs", "real"
+        "in_distribution", "sizes", "large", "coefficients", "meshes", "elements", "three_d", "elasticity", "graphs",
+        "real",
     }  # fmt: skip
     seeds = [content.seed for content in suites.values()]
     assert len(set(seeds)) == len(seeds)
@@ -74,6 +75,18 @@ def test_real_matrices_are_symmetric_and_positive_definite(name):
     assert problem.name == name and len(B) == problem.num_unknowns
     if problem.num_unknowns <= LARGE:
         np.linalg.cholesky(A.toarray())
+
+
+@pytest.mark.parametrize(("name", "nodes"), [("P1", 145), ("P2", 545), ("P3", 1201), ("CR", 400)])
+def test_every_element_has_its_unknowns_and_rows_that_sum_to_zero_inside(name, nodes):
+    """A circle of 256 triangles: 145 points, 400 edges, 32 of each on the boundary."""
+    problem = real_problem(f"mesh/circle/3/{name}")
+    on_boundary = {"P1": 32, "P2": 64, "P3": 96, "CR": 32}[name]
+    assert problem.num_unknowns == nodes - on_boundary
+    assert problem.family == ("real mesh" if name == "P1" else "other elements")
+    sums = abs(problem.A.sum(axis=1)) / problem.A.diagonal()
+    assert 0 < (sums > 1e-10).sum() < problem.num_unknowns / 2
+    assert problem.A.nnz / problem.num_unknowns > (7 if name in ("P2", "P3") else 4)
 
 
 def test_power_grid_by_hand(monkeypatch, tmp_path):
@@ -134,7 +147,9 @@ def test_a_suite_never_meets_training_or_heldout_problems(tmp_path):
         ("about: x\nproblems: [{real: pyamg/bar, count: 2}]", "pyamg/bar is one matrix; drop them"),
         ("about: x\nproblems: [{real: pyamg/knott}]", "did you mean 'knot'?"),
         ("about: x\nproblems: [{real: pyang/knot}]", "did you mean 'pyamg'?"),
-        ("about: x\nproblems: [{real: mesh/circle}]", "does not end with a number of refinements"),
+        ("about: x\nproblems: [{real: mesh/circle}]", "does not go on with a number of refinements"),
+        ("about: x\nproblems: [{real: mesh/circle/2/P4}]", "cannot have the element 'P4'; did you mean 'P"),
+        ("about: x\nproblems: [{real: mesh/ball/2/CR}]", "cannot have the element 'CR'; use one of P1, P2"),
         ("about: x\nproblems: [{real: pyamg/knot}, {real: pyamg/knot}]", "names the matrix 'pyamg/knot' twice"),
         ("about: x\nproblems: [{family: elasticiti}]", "did you mean 'elasticity'?"),
         ("about: x\nproblems: [{family: elasticity, size: [9, 8]}]", "exchange them"),

@@ -23,7 +23,7 @@ FILE = Path(__file__).with_name("problems.json")
 def problems() -> Iterator[tuple[str, Problem]]:
     """Of each family three small ones and three of the size that training uses."""
     for name in sorted(FAMILIES):
-        for size in ((3, 6), (7, 11) if name == "diffusion_3d" else (24, 40)):
+        for size in ((3, 6), (7, 11) if name in ("diffusion_3d", "hexahedral_elements") else (24, 40)):
             family = FamilyConfig(family=name, size=size)
             distribution = ProblemDistribution(ProblemsConfig(families=(family,)), seed=11)
             for index in range(3):

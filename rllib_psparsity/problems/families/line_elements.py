@@ -1,4 +1,4 @@
-"""Finite elements of any degree on a line of cells: what tensor-product elements in two and three dimensions are made of.
+"""Finite elements of any degree on a line of cells, of which tensor-product elements are made.
 
 The basis of a cell is Lagrange's at the Gauss-Lobatto points, so that the constant has all coefficients one.
 """
@@ -15,7 +15,7 @@ from rllib_psparsity.problems.families.family import symmetric_csr
 
 
 def widths(rng: np.random.Generator, cells: int, grading: float) -> np.ndarray:
-    """(cells,) lognormal widths of mean one; `grading` is the standard deviation of their logarithm, 0 for equal ones."""
+    """(cells,) lognormal widths of mean one; `grading` is the standard deviation of their logarithm."""
     drawn = np.exp(grading * rng.standard_normal(cells))
     return drawn / drawn.mean()
 
@@ -67,7 +67,7 @@ def discontinuous(h: np.ndarray, degree: int, penalty: float) -> tuple[csr_array
 
 
 def tensor_matrix(axes: list[tuple[csr_array, csr_array]], conductivity: list[float], reaction: float) -> csr_array:
-    """-div(K grad u) + reaction u, K diagonal: a sum of tensor products of `axes`, (stiffness, mass), the first fastest."""
+    """-div(K grad u) + reaction u, K diagonal: tensor products of `axes`, (stiffness, mass), the first one fastest."""
     terms = [reaction * _product([mass for _, mass in axes])]
     for along, k in enumerate(conductivity):
         terms.append(k * _product([pair[0 if axis == along else 1] for axis, pair in enumerate(axes)]))

@@ -12,30 +12,40 @@ from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
 
 FAMILY = "real mesh"
+OTHER_ELEMENTS = "other elements"
 
 
 def problem(name: str) -> Problem:
-    """-Laplace(u), linear elements, u = 0 on the boundary, for a name such as ``airfoil/2``: mesh and refinements.
+    """-Laplace(u), u = 0 on the boundary; ``airfoil/2``, for example, or ``circle/4/P2``: mesh, refinements, element.
 
     A refinement divides every triangle into four (a tetrahedron into eight). `airfoil` is the mesh round a wing with
-    flap that comes with PyAMG, strongly graded; `l_shape`, `circle` and `ball` are scikit-fem's. Rounding in the
-    assembly is averaged away.
+    flap that comes with PyAMG, strongly graded; `l_shape`, `circle` and `ball` are scikit-fem's. Elements are linear
+    (P1) where none is named, or quadratic (P2); on triangles also cubic (P3), or Crouzeix and Raviart's (CR), which are
+    continuous in the midpoints of edges alone. Rounding in the assembly is averaged away.
     """
-    shape, _, digits = name.partition("/")
+    shape, _, rest = name.partition("/")
+    digits, _, element = rest.partition("/")
     if shape not in MESHES:
         raise InputError(f"there is no mesh {shape!r}; {nearest(shape, MESHES)}")
     if not digits.isdecimal() or int(digits) > 9:
-        raise InputError(f"the mesh {name!r} does not end with a number of refinements from 0 to 9; write {shape}/2")
-    from skfem import Basis, ElementTetP1, ElementTriP1, MeshTri
+        raise InputError(f"the mesh {name!r} does not go on with a number of refinements from 0 to 9; write {shape}/2")
+    import skfem
     from skfem.models.poisson import laplace
 
     mesh = MESHES[shape](int(digits))
-    basis = Basis(mesh, ElementTriP1() if isinstance(mesh, MeshTri) else ElementTetP1())
-    interior = mesh.interior_nodes()
+    elements = TRIANGLES if isinstance(mesh, skfem.MeshTri) else TETRAHEDRA
+    element = element or "P1"
+    if element not in elements:
+        raise InputError(f"the mesh {name!r} cannot have the element {element!r}; {nearest(element, elements)}")
+    basis = skfem.Basis(mesh, getattr(skfem, elements[element])())
+    full = laplace.assemble(basis)
+    interior = basis.complement_dofs(basis.get_dofs())
     if len(interior) == 0:
         raise InputError(f"the mesh {name!r} has no interior point; refine it more often")
-    matrix = symmetric_csr(laplace.assemble(basis)[interior][:, interior])
-    return Problem(matrix, np.ones((len(interior), 1)), f"mesh/{name}", FAMILY, {})
+    matrix = symmetric_csr(full[interior][:, interior])
+    return Problem(
+        matrix, np.ones((len(interior), 1)), f"mesh/{name}", FAMILY if element == "P1" else OTHER_ELEMENTS, {}
+    )
 
 
 def _airfoil(refinements: int) -> Any:
@@ -66,3 +76,6 @@ def _ball(refinements: int) -> Any:
 
 
 MESHES = {"airfoil": _airfoil, "l_shape": _l_shape, "circle": _circle, "ball": _ball}
+TETRAHEDRA = {"P1": "ElementTetP1", "P2": "ElementTetP2"}
+"""Names of scikit-fem's elements."""
+TRIANGLES = {"P1": "ElementTriP1", "P2": "ElementTriP2", "P3": "ElementTriP3", "CR": "ElementTriCR"}
