@@ -57,7 +57,7 @@ PHASES = {
     "features": ("rllib_psparsity.graph.features:level_graph",),
     "relaxed candidates": ("rllib_psparsity.amg.hierarchy:Level.candidates",),
     # All that is left of the loop over levels once the other phases are taken out.
-    "inference": ("rllib_psparsity.amg.hierarchy:build_hierarchy",),
+    "inference": ("rllib_psparsity.amg.hierarchy:build_on",),
     "guard": ("rllib_psparsity.deploy.multilevel:examine", "rllib_psparsity.deploy.multilevel:choose"),
     "coarsening and prolongator": ("rllib_psparsity.amg.hierarchy:HierarchyBuilder.coarsen",),
     "Galerkin product": ("rllib_psparsity.amg.products:galerkin_product",),

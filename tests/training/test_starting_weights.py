@@ -78,8 +78,9 @@ def test_the_command_refuses_before_anything_starts(tmp_path: Path, capsys: pyte
 
 
 def test_the_configuration_of_a_shipped_policy_can_go_on_from_it(capsys: pytest.CaptureFixture[str]) -> None:
-    recipes = ", ".join(load_policy("many_solves").config.recipes)
-    settings = ["training.start_from=many_solves", f"policy.recipes=[{recipes}]", "policy.standardise=false"]
+    shipped = load_policy("many_solves").config
+    settings = ["training.start_from=many_solves", f"policy.recipes=[{', '.join(shipped.recipes)}]"]
+    settings += [f"policy.{key}={getattr(shipped, key)}" for key in ("network", "width", "layers", "standardise")]
     assert cli.main(["train", "--dry-run", *(word for setting in settings for word in ("--set", setting))]) == 0
     shown = capsys.readouterr().out
     assert json.loads(shown[: shown.rindex("}") + 1])["training"]["start_from"] == "many_solves"
