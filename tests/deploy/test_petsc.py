@@ -71,7 +71,7 @@ def guarded() -> pyamg.MultilevelSolver:
     """No edge is strong to this policy, so the guard takes a classical hierarchy."""
     policy = load_policy("many_solves")
     weights = dict(policy.inference.weights())
-    weights["prior.offset"] = weights["prior.offset"] - np.float32(1e3)
+    weights["prior.offset"] = weights["prior.offset"] + np.float32(1e3)  # to the thresholds
     ml = learned_solver(poisson(40), policy=replace(policy, inference=make_inference(policy.config, weights)))
     assert ml.setup_info.guard_stepped_in
     return ml
