@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
-from rllib_psparsity.problems.families.line_elements import continuous, tensor_matrix, widths
-from rllib_psparsity.problems.families.tensor_elements import GRADING, REACTION
+from rllib_psparsity.problems.families.tensor_elements import GRADING, REACTION, elements_matrix
 from rllib_psparsity.problems.problem import Problem
 
 
@@ -17,10 +16,7 @@ def make(
 
     -u_xx - u_yy - epsilon u_zz + reaction u, else as `tensor_elements`; some size^3 unknowns, x fastest, then y.
     """
-    p = int(degree)
-    cells = max(2, round((size + 1) / p))
-    axes = [continuous(widths(rng, cells, grading), p) for _ in range(3)]
-    matrix = tensor_matrix(axes, [1.0, 1.0, epsilon], reaction)
+    matrix = elements_matrix(rng, size, [1.0, 1.0, epsilon], int(degree), grading, reaction)
     parameters = {"degree": degree, "epsilon": epsilon, "grading": grading, "reaction": reaction}
     return scalar_problem(matrix, FAMILY.name, size, **parameters)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
 from rllib_psparsity.problems.families.line_elements import continuous, tensor_matrix, widths
@@ -22,12 +23,18 @@ def make(
     implicit step of the heat equation is a large `reaction`. Some size x size unknowns, at the Gauss-Lobatto points of
     the cells, x fastest.
     """
-    p = int(degree)
-    cells = max(2, round((size + 1) / p))
-    axes = [continuous(widths(rng, cells, grading), p) for _ in range(2)]
-    matrix = tensor_matrix(axes, [1.0, epsilon], reaction)
+    matrix = elements_matrix(rng, size, [1.0, epsilon], int(degree), grading, reaction)
     parameters = {"degree": degree, "epsilon": epsilon, "grading": grading, "reaction": reaction}
     return scalar_problem(matrix, FAMILY.name, size, **parameters)
+
+
+def elements_matrix(
+    rng: np.random.Generator, size: int, conductivity: list[float], degree: int, grading: float, reaction: float
+) -> csr_array:
+    """The matrix of `make`, for a conductivity by axis; some `size` unknowns along each."""
+    cells = max(2, round((size + 1) / degree))
+    axes = [continuous(widths(rng, cells, grading), degree) for _ in conductivity]
+    return tensor_matrix(axes, conductivity, reaction)
 
 
 FAMILY = Family(
