@@ -16,6 +16,10 @@ from rllib_psparsity.compiled import compiled
 
 VANISHING = 1e-14
 """A denominator below this share of the magnitudes it was summed from counts as zero."""
+LEAST_CANDIDATE = 1e-3
+"""Smallest over largest entry of a candidate that interpolation is fitted to."""
+
+Kind = Literal["direct", "modified"]
 
 
 def without_diagonal(C: csr_array) -> csr_array:
@@ -49,7 +53,28 @@ def strongest_column(P: csr_array) -> np.ndarray:
     return strongest
 
 
-def interpolate(A: csr_array, S: csr_array, splitting: np.ndarray, kind: Literal["direct", "modified"]) -> csr_array:
+def interpolate_candidate(A: csr_array, S: csr_array, splitting: np.ndarray, kind: Kind, b: np.ndarray) -> csr_array:
+    """`interpolate`, fitted to a candidate b (N,): where A b vanishes, P reproduces b from its values at C points.
+
+    The weights of classical interpolation reproduce constants, since its coarse points stand for a smooth error that is
+    nearly constant. Below a level of smoothed aggregation it is not, but like the candidate; nor is it near a boundary,
+    where relaxation has made the candidate small. So the weights are those of ``diag(b) A diag(b)``, for which b is
+    the constant, scaled back: adaptive AMG's fitting to a candidate (Brezina, Falgout, MacLachlan, Manteuffel,
+    McCormick and Ruge, SIAM J. Sci. Comput. 27, 2006). A constant b changes nothing, and one that has not one sign, or
+    entries `LEAST_CANDIDATE` times smaller than others, is left alone.
+    """
+    largest = b[np.argmax(np.abs(b))]
+    b = b / largest if largest != 0.0 else b
+    least = b.min()
+    if not LEAST_CANDIDATE < least < 1.0:
+        return interpolate(A, S, splitting, kind)
+    scaled = csr_array((_scaled(A.indptr, A.indices, A.data, b), A.indices, A.indptr), shape=A.shape)
+    P = interpolate(scaled, S, splitting, kind)
+    _scale_back(P.indptr, P.indices, P.data, b, b[splitting == 1])
+    return P
+
+
+def interpolate(A: csr_array, S: csr_array, splitting: np.ndarray, kind: Kind) -> csr_array:
     """The prolongator of a C/F splitting: the identity at C points, weights of the strong C points elsewhere.
 
     Parameters
@@ -229,3 +254,19 @@ def _strongest_column(indptr, indices, data, strongest):
             if abs(data[e]) > largest:
                 largest = abs(data[e])
                 strongest[i] = indices[e]
+
+
+@compiled()
+def _scaled(indptr, indices, data, b):
+    scaled = np.empty_like(data)
+    for i in range(len(b)):
+        for e in range(indptr[i], indptr[i + 1]):
+            scaled[e] = data[e] * b[i] * b[indices[e]]
+    return scaled
+
+
+@compiled()
+def _scale_back(indptr, indices, data, b, b_coarse):
+    for i in range(len(b)):
+        for e in range(indptr[i], indptr[i + 1]):
+            data[e] *= b[i] / b_coarse[indices[e]]

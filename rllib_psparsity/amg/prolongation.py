@@ -18,7 +18,13 @@ from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.amg.block_jacobi import smooth_blocks_by_jacobi
 from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, minimise_energy
-from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
+from rllib_psparsity.amg.interpolation import (
+    interpolate,
+    interpolate_candidate,
+    split,
+    strongest_column,
+    without_diagonal,
+)
 from rllib_psparsity.amg.jacobi import smooth_by_jacobi
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.amg.reproduction import reproduce_candidates
@@ -167,7 +173,7 @@ def _root_node(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array,
 def _classical(
     A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening | None
 ) -> Prolongation:
-    """Ruge-Stueben C/F splitting and interpolation; scalar problems only."""
+    """Ruge-Stueben C/F splitting and interpolation, fitted to a candidate if there is one; scalar problems only."""
     if A.format == "bsr":
         raise SetupFailure(f"{recipe.name}: classical coarsening does not take block matrices")
     S = without_diagonal(C)
@@ -179,7 +185,8 @@ def _classical(
         splitting[coarsening.roots] = 1
     if len(coarsening.roots) == 0:
         raise SetupFailure("the mask leaves no coarse point")
-    P = interpolate(A, S, splitting, "direct" if recipe.prolongation == "direct" else "modified")
+    kind = "direct" if recipe.prolongation == "direct" else "modified"
+    P = interpolate_candidate(A, S, splitting, kind, B[:, 0]) if B.shape[1] == 1 else interpolate(A, S, splitting, kind)
     return Prolongation(P, B[coarsening.roots], strongest_column(P), coarsening)
 
 

@@ -5,12 +5,23 @@ import pyamg
 import pytest
 from pyamg.classical.interpolate import classical_interpolation, direct_interpolation
 from pyamg.classical.split import RS
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array
 
-from rllib_psparsity.amg.interpolation import interpolate, split, strongest_column, without_diagonal
+from rllib_psparsity.amg.decision import Decision
+from rllib_psparsity.amg.hierarchy import build_hierarchy
+from rllib_psparsity.amg.interpolation import (
+    LEAST_CANDIDATE,
+    interpolate,
+    interpolate_candidate,
+    split,
+    strongest_column,
+    without_diagonal,
+)
+from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.prolongation import prolongate
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.problems.families import FAMILIES
+from rllib_psparsity.problems.validation import check_matrix
 
 PYAMG = {"direct": direct_interpolation, "modified": classical_interpolation}
 KINDS = ("direct", "modified")
@@ -195,3 +206,68 @@ def test_prolongation_says_nothing_on_the_terminal(name, kind, capfd):
         C.sort_indices()
         prolongate(A, np.ones((A.shape[0], 1)), C, recipe)
     assert capfd.readouterr() == ("", "")
+
+
+def all_strong(A: csr_array) -> csr_array:
+    S = csr_array((np.ones(A.nnz), A.indices, A.indptr), shape=A.shape)
+    return without_diagonal(S)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_candidate_without_energy_is_reproduced(kind):
+    """D N D, N a matrix whose rows sum to zero, has the candidate D^-1 1."""
+    nine_point = pyamg.gallery.stencil_grid(np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1.0]]), (9, 8), format="csr")
+    neumann = csr_array(nine_point - diags_array(nine_point.sum(axis=1)))
+    b = np.random.default_rng(0).uniform(0.2, 1.0, neumann.shape[0])
+    A = csr_array(diags_array(1 / b) @ neumann @ diags_array(1 / b))
+    S = all_strong(A)
+    splitting = split(S)
+    for sign in (1.0, -3.0):
+        P = interpolate_candidate(A, S, splitting, kind, sign * b)
+        np.testing.assert_allclose(P @ b[splitting == 1], b, rtol=1e-12)
+        assert (P.toarray()[splitting == 1] == np.eye(int(splitting.sum()))).all()
+    plain = interpolate(A, S, splitting, kind)
+    assert abs(plain @ b[splitting == 1] - b).max() > 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_candidate_weighs_as_the_formula_says(name, kind):
+    A = problem(name)
+    rng = np.random.default_rng(3)
+    S = random_strength(A, rng, share=0.8)
+    splitting = without_isolated(S, RS(S))
+    b = rng.uniform(0.1, 2.0, A.shape[0])
+    expected = interpolate(csr_array(diags_array(b) @ A @ diags_array(b)), S, splitting, kind).toarray()
+    expected = b[:, None] * expected / b[splitting == 1]
+    P = interpolate_candidate(A, S, splitting, kind, b)
+    np.testing.assert_allclose(P.toarray(), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_candidates_that_say_nothing_change_no_bit(kind):
+    A = problem("fe")
+    S = all_strong(A)
+    splitting = split(S)
+    plain = interpolate(A, S, splitting, kind)
+    ones = np.ones(A.shape[0])
+    changes_sign, tiny, zero = ones.copy(), ones.copy(), ones.copy()
+    changes_sign[3], tiny[3], zero[3] = -1.0, LEAST_CANDIDATE / 2, 0.0
+    for b in (ones, 1e200 * ones, -1e-200 * ones, 0 * ones, changes_sign, tiny, zero):
+        np.testing.assert_array_equal(interpolate_candidate(A, S, splitting, kind, b).toarray(), plain.toarray())
+
+
+def test_below_aggregates_classical_coarsening_keeps_the_singular_matrix_singular():
+    """What smoothed aggregation leaves of a pure Neumann problem has a null vector that is not constant."""
+    neumann = pyamg.gallery.poisson((30, 30), format="csr")
+    A, B = check_matrix(neumann - diags_array(neumann.sum(axis=1)))
+    menu = (Recipe.parse("sa/jacobi/evolution"), Recipe.parse("classical/modified/classical/0.1"))
+
+    def decide(graph):
+        return Decision(np.ones(graph.num_edges, dtype=bool), int(graph.level > 0))
+
+    hierarchy = build_hierarchy(A, B, decide, menu=menu, limits=Limits(max_coarse=12))
+    assert len(hierarchy.levels) > 2
+    for level in hierarchy.levels[1:]:
+        energies = np.linalg.eigvalsh(level.A.toarray())
+        assert abs(energies[0]) < 1e-12 * energies[-1] < energies[1]
