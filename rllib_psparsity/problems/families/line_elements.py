@@ -39,7 +39,7 @@ def continuous(h: np.ndarray, degree: int) -> tuple[csr_array, csr_array]:
     stiffness, mass, _ = unit_cell(degree)
     unknowns = np.arange(len(h))[:, None] * degree + np.arange(degree + 1) - 1  # (cells, d)
     unknowns[-1, -1] = -1
-    return _assembled(unknowns, stiffness / h[:, None, None]), _assembled(unknowns, mass * h[:, None, None])
+    return assembled(unknowns, stiffness / h[:, None, None]), assembled(unknowns, mass * h[:, None, None])
 
 
 def discontinuous(h: np.ndarray, degree: int, penalty: float) -> tuple[csr_array, csr_array]:
@@ -51,7 +51,7 @@ def discontinuous(h: np.ndarray, degree: int, penalty: float) -> tuple[csr_array
     stiffness, mass, slopes = unit_cell(degree)
     d, cells = degree + 1, len(h)
     unknowns = np.arange(cells * d).reshape(cells, d)
-    parts = [_assembled(unknowns, stiffness / h[:, None, None])]
+    parts = [assembled(unknowns, stiffness / h[:, None, None])]
     for face in range(cells + 1):
         sides = [(cell, sign) for cell, sign in ((face - 1, 1.0), (face, -1.0)) if 0 <= cell < cells]
         jump, slope = np.zeros((len(sides), d)), np.zeros((len(sides), d))
@@ -62,8 +62,8 @@ def discontinuous(h: np.ndarray, degree: int, penalty: float) -> tuple[csr_array
         strength = sum(1 / h[cell] for cell, _ in sides) / 2 if len(sides) == 2 else 2 / h[sides[0][0]]
         j, s = jump.ravel(), slope.ravel()
         entries = penalty * degree**2 * strength * np.outer(j, j) - np.outer(j, s) - np.outer(s, j)
-        parts.append(_assembled(unknowns[[cell for cell, _ in sides]].reshape(1, -1), entries[None], cells * d))
-    return symmetric_csr(sum(parts[1:], parts[0])), _assembled(unknowns, mass * h[:, None, None])
+        parts.append(assembled(unknowns[[cell for cell, _ in sides]].reshape(1, -1), entries[None], cells * d))
+    return symmetric_csr(sum(parts[1:], parts[0])), assembled(unknowns, mass * h[:, None, None])
 
 
 def tensor_matrix(axes: list[tuple[csr_array, csr_array]], conductivity: list[float], reaction: float) -> csr_array:
@@ -81,7 +81,7 @@ def _product(factors: list[csr_array]) -> csr_array:
     return product
 
 
-def _assembled(unknowns: np.ndarray, elements: np.ndarray, size: int | None = None) -> csr_array:
+def assembled(unknowns: np.ndarray, elements: np.ndarray, size: int | None = None) -> csr_array:
     """Sum of (cells, d, d) elements; unknowns (cells, d), -1 for none."""
     d = unknowns.shape[1]
     rows, columns = np.repeat(unknowns, d, axis=1).ravel(), np.tile(unknowns, (1, d)).ravel()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
 
-from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem, symmetric_csr
+from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
 from rllib_psparsity.problems.families.jump_diffusion import lognormal_field
+from rllib_psparsity.problems.families.line_elements import assembled
 from rllib_psparsity.problems.problem import Problem
 
 ELEMENT = np.array([[4, -1, -1, -2], [-1, 4, -2, -1], [-1, -2, 4, -1], [-2, -1, -1, 4]]) / 6
@@ -23,10 +23,7 @@ def make(rng: np.random.Generator, size: int, *, decades: float, correlation: fl
     points = np.full((size + 2, size + 2), -1)
     points[1:-1, 1:-1] = np.arange(size * size).reshape(size, size)
     corners = np.stack([points[:-1, :-1], points[:-1, 1:], points[1:, :-1], points[1:, 1:]], axis=-1).reshape(-1, 4)
-    rows, columns = np.repeat(corners, 4, axis=1), np.tile(corners, (1, 4))
-    used = (rows >= 0) & (columns >= 0)
-    entries = (k.ravel()[:, None] * ELEMENT.ravel())[used]
-    matrix = symmetric_csr(coo_array((entries, (rows[used], columns[used])), shape=(size * size,) * 2))
+    matrix = assembled(corners, k.reshape(-1, 1, 1) * ELEMENT)
     return scalar_problem(matrix, FAMILY.name, size, decades=decades, correlation=correlation)
 
 
