@@ -45,8 +45,8 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     pattern, without a search for where the sum belongs.
     """
     num_columns = len(T.b_coarse)
-    member_indptr, members = _members(T.columns, num_columns)
-    indptr, rows = _reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
+    member_indptr, members = members_of(T.columns, num_columns)
+    indptr, rows = reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
     # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
     values, *work = (np.empty(len(rows)) for _ in range(4))
     _minimise(
@@ -60,7 +60,7 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
 
 
 @compiled()
-def _members(columns, num_columns):
+def members_of(columns, num_columns):
     """(indptr, rows) of the entries of T by columns."""
     indptr = np.zeros(num_columns + 1, dtype=np.int32)
     for j in columns:
@@ -78,7 +78,7 @@ def _members(columns, num_columns):
 
 
 @compiled()
-def _reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree):
+def reach(c_indptr, c_indices, member_indptr, members, columns, is_root, degree):
     """(indptr, rows) by columns: the nodes within `degree` strong couplings of each aggregate, by a breadth-first
     search; a root only where it is a member. C is symmetric, so its rows are its columns."""
     c_indptr, c_indices = unsigned(c_indptr), unsigned(c_indices)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from pyamg import amg_core
-from pyamg.aggregation.smooth import energy_prolongation_smoother, jacobi_prolongation_smoother
 from pyamg.aggregation.tentative import fit_candidates
 from pyamg.util.utils import get_Cpt_params, scale_T
 from scipy.sparse import bsr_array, csr_array
 
+from rllib_psparsity.amg.block_energy import minimise_block_energy
 from rllib_psparsity.amg.block_jacobi import smooth_blocks_by_jacobi
-from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, minimise_energy
+from rllib_psparsity.amg.energy_minimisation import minimise_energy
 from rllib_psparsity.amg.interpolation import (
     interpolate,
     interpolate_candidate,
@@ -71,7 +71,7 @@ def prolongate(
 ) -> Prolongation:
     """Build P for the level (A, B) from the strength matrix C, on the coarse nodes of `coarsening` if they are given.
 
-    Scalar problems with one candidate go through the kernels of this package, all others through PyAMG.
+    Scalar problems with one candidate have kernels of their own, all others are blocks, scalar ones of one unknown.
 
     Raises `SetupFailure` when there is no coarse node, or P is not finite.
     """
@@ -82,9 +82,9 @@ def prolongate(
             aggregates, roots = aggregate(C)
             coarsening = Coarsening(roots, aggregates)
         if A.format == "csr" and B.shape[1] == 1:
-            result = _by_kernels(A, B, C, recipe, coarsening)
+            result = _scalar(A, B, C, recipe, coarsening)
         else:
-            result = _by_pyamg(A, B, C, recipe, coarsening)
+            result = _by_blocks(A, B, C, recipe, coarsening)
     if not np.isfinite(result.P.data).all():
         raise SetupFailure(f"{recipe.name}: the prolongator has entries that are not finite")
     return result
@@ -106,7 +106,7 @@ def aggregate(C: csr_array) -> tuple[np.ndarray, np.ndarray]:
     return aggregates, roots[:count].copy()
 
 
-def _by_kernels(A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening) -> Prolongation:
+def _scalar(A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening) -> Prolongation:
     aggregates, roots = coarsening.aggregates, coarsening.roots
     assert aggregates is not None
     b = np.ascontiguousarray(B[:, 0], dtype=np.float64)
@@ -118,55 +118,44 @@ def _by_kernels(A: csr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coars
     return Prolongation(P, T.b_coarse[:, None], aggregates, coarsening)
 
 
-def _by_pyamg(
+def _by_blocks(
     A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, coarsening: Coarsening
 ) -> Prolongation:
     aggregates, roots = coarsening.aggregates, coarsening.roots
     assert aggregates is not None
+    blocks = A if A.format == "bsr" else A.tobsr((1, 1))
     inside = aggregates >= 0
     indptr = np.zeros(len(aggregates) + 1, dtype=np.int32)
     np.cumsum(inside, out=indptr[1:])
     AggOp = csr_array((np.ones(indptr[-1], dtype=np.int32), aggregates[inside], indptr), (len(inside), len(roots)))
-    C = C.astype(float)  # PyAMG computes with its values
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # PyAMG and SciPy warn of conversions that are meant, and of divisions whose result is checked later.
         warnings.simplefilter("ignore")
         try:
             if recipe.coarsening == "rootnode":
-                P, B_coarse = _root_node(A, B, C, recipe, AggOp, roots)
+                P, B_coarse = _root_node(blocks, B, C, recipe, AggOp, roots)
             else:
-                P, B_coarse = _smoothed_aggregation(A, B, C, recipe, AggOp)
+                T, B_coarse = fit_candidates(AggOp, B)
+                if recipe.prolongation == "jacobi":
+                    P = smooth_blocks_by_jacobi(blocks, T, C, B_coarse)
+                else:
+                    P = minimise_block_energy(blocks, T, C, _degree(recipe), B_coarse)
             reproduce_candidates(P, B_coarse, B, aggregates)
         except (ValueError, np.linalg.LinAlgError, ZeroDivisionError) as error:
             raise SetupFailure(f"{recipe.name}: {error}") from error
-    # Scalar problems stay CSR: PyAMG's aggregation smoothers return BSR.
     return Prolongation(P if A.format == "bsr" else csr_array(P), B_coarse, aggregates, coarsening)
 
 
-def _smoothed_aggregation(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array):
-    T, B_coarse = fit_candidates(AggOp, B)
-    if recipe.prolongation == "jacobi":
-        # Local weights: a spectral radius from a random start would make P differ from run to run.
-        if A.format == "bsr":
-            P = smooth_blocks_by_jacobi(A, T, C, B_coarse)
-        else:
-            P = jacobi_prolongation_smoother(A, T, C, B_coarse, filter_entries=True, weighting="local")
-    else:
-        P = energy_prolongation_smoother(
-            A, T, C, B_coarse, None, (False, {}), maxiter=ENERGY_ITERATIONS, degree=_degree(recipe)
-        )
-    return P, B_coarse
-
-
-def _root_node(A, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array, roots: np.ndarray):
+def _root_node(
+    A: bsr_array, B: np.ndarray, C: csr_array, recipe: Recipe, AggOp: csr_array, roots: np.ndarray
+) -> tuple[bsr_array, np.ndarray]:
     """P is the identity at the roots (Manteuffel, Olson, Schroder and Southworth 2017)."""
-    T, _ = fit_candidates(AggOp, B[:, : A.blocksize[0] if A.format == "bsr" else 1])
+    m = A.blocksize[0]
+    T, _ = fit_candidates(AggOp, B[:, :m])
     parameters = get_Cpt_params(A, roots, AggOp, T)
     T = scale_T(T, parameters["P_I"], parameters["I_F"])
     B_coarse = np.asarray(parameters["P_I"].T @ B)
-    P = energy_prolongation_smoother(
-        A, T, C, B_coarse, B, (True, parameters), maxiter=ENERGY_ITERATIONS, degree=_degree(recipe)
-    )
+    P = minimise_block_energy(A, T, C, _degree(recipe), B_coarse, roots, B if B.shape[1] > m else None)
     return P, B_coarse
 
 

@@ -1,4 +1,4 @@
-"""Inverses of many small matrices."""
+"""Inverses of many small symmetric matrices."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ WELL_CONDITIONED = 1e10
 
 
 def small_inverses(blocks: np.ndarray) -> np.ndarray:
-    """(N, m, m) -> their pseudo-inverses, of which only the ill-conditioned ones take the ten times longer that those
+    """(N, m, m) symmetric -> their pseudo-inverses, of which only the ill-conditioned ones take the longer that those
     need."""
     try:
         inverses = np.linalg.inv(blocks)
     except np.linalg.LinAlgError:
-        return np.linalg.pinv(blocks)
+        return np.linalg.pinv(blocks, hermitian=True)
     condition = np.linalg.norm(blocks, axis=(1, 2)) * np.linalg.norm(inverses, axis=(1, 2))
     ill = ~(condition < WELL_CONDITIONED)
     if ill.any():
-        inverses[ill] = np.linalg.pinv(blocks[ill])
+        inverses[ill] = np.linalg.pinv(blocks[ill], hermitian=True)
     return inverses
