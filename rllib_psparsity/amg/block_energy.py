@@ -1,7 +1,7 @@
 """The energy-minimising prolongator of block problems, and of scalar ones with several candidates.
 
-The algorithm and its numbers are those of PyAMG's `energy_prolongation_smoother`, which inverts a small matrix for every
-node, one by one, and makes a sparse matrix of every intermediate result: two thirds of a whole set-up.
+The algorithm and its numbers are those of PyAMG's `energy_prolongation_smoother`, which inverts a small matrix for
+every node, one by one, and makes a sparse matrix of every intermediate result: two thirds of a whole set-up.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def minimise_block_energy(
     return bsr_array((x[order.astype(np.int64)], p_indices, p_indptr), shape=T.shape)
 
 
-# In the functions below entries are those of the pattern, by columns of P: block e is in row rows[e]. The tuples `block`,
-# `width` and `candidates` have as many items as a block has rows and columns, and as there are candidates: their lengths
-# are known when kernels are compiled, so that loops unroll.
+# In the functions below entries are those of the pattern, by columns of P: block e is in row rows[e]. The tuples
+# `block`, `width` and `candidates` have as many items as a block has rows and columns, and as there are candidates:
+# their lengths are known when kernels are compiled, so that loops unroll.
 
 
 @compiled()
