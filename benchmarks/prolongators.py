@@ -1,11 +1,12 @@
-"""Prolongators and Galerkin products of a scalar level: this package's kernels against PyAMG's functions and SciPy's.
+"""Prolongators and Galerkin products of a level: this package's kernels against PyAMG's functions and SciPy's.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.prolongators [--repeats 7]
 
 Both start from the same aggregates, all edges strong, and give the same matrix (`difference`, relative to its largest
 entry; `tests/amg` compares many more). Seconds are CPU seconds, figures medians of the ratios within a repeat: of
 filtered Jacobi with local weights, of energy minimisation of degree 1 and 2 (four steps), of the root-node method with
-degree 2, each from the aggregates to P, and of P^T A P of the first, where SciPy multiplies.
+degree 2, each from the aggregates to P, and of P^T A P of the first, where SciPy multiplies (blocks are multiplied by
+SciPy here too).
 """
 
 from __future__ import annotations
@@ -17,20 +18,25 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import bsr_array, csr_array
 
 from benchmarks.cycle import matrix
 from benchmarks.record import arguments_parser, interleave, result_directory, spread, write_result
 
-SIDES = {"2D 5-point": (32, 120, 512), "2D 9-point": (32, 120, 512), "3D 7-point": (10, 24, 64)}
-QUICK_SIDES = {"2D 9-point": (16,)}
+SIDES = {
+    "2D 5-point": (32, 120, 512),
+    "2D 9-point": (32, 120, 512),
+    "3D 7-point": (10, 24, 64),
+    "elasticity": (22, 84, 362),
+}
+QUICK_SIDES = {"2D 9-point": (16,), "elasticity": (8,)}
 RECIPES = ("sa/jacobi/symmetric", "sa/energy1/symmetric", "sa/energy2/symmetric", "rootnode/energy2/symmetric")
 PRODUCT = "Galerkin product"
 
 Task = Callable[[], Any]
 
 
-def by_pyamg(A: csr_array, B: np.ndarray, C: csr_array, recipe: Any, AggOp: Any, roots: np.ndarray) -> Any:
+def by_pyamg(A: csr_array | bsr_array, B: np.ndarray, C: csr_array, recipe: Any, AggOp: Any, roots: np.ndarray) -> Any:
     """P of PyAMG 5."""
     from pyamg.aggregation.smooth import energy_prolongation_smoother, jacobi_prolongation_smoother
     from pyamg.aggregation.tentative import fit_candidates
@@ -38,7 +44,8 @@ def by_pyamg(A: csr_array, B: np.ndarray, C: csr_array, recipe: Any, AggOp: Any,
 
     from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS
 
-    T, B_coarse = fit_candidates(AggOp, B)
+    block_size = A.blocksize[0] if A.format == "bsr" else 1
+    T, B_coarse = fit_candidates(AggOp, B[:, :block_size] if recipe.coarsening == "rootnode" else B)
     if recipe.prolongation == "jacobi":
         return jacobi_prolongation_smoother(A, T, C, B_coarse, filter_entries=True, weighting="local")
     root_node: tuple[bool, dict] = (False, {})
@@ -59,8 +66,8 @@ def tasks(name: str, side: int) -> dict[str, tuple[Task, Task]]:
     from rllib_psparsity.amg.recipe import Recipe
     from rllib_psparsity.problems.validation import check_matrix
 
-    A, B = check_matrix(matrix(name, side)[0])
-    C = csr_array((np.ones(A.nnz), A.indices, A.indptr), shape=A.shape)
+    A, B = check_matrix(*matrix(name, side))
+    C = csr_array((np.ones(len(A.indices)), A.indices, A.indptr))
     aggregates, roots = aggregate(C)
     AggOp, _ = standard_aggregation(C)
     found: dict[str, tuple[Task, Task]] = {}
@@ -69,6 +76,8 @@ def tasks(name: str, side: int) -> dict[str, tuple[Task, Task]]:
             lambda recipe=recipe: prolongate(A, B, C, recipe, Coarsening(roots, aggregates)).P,
             lambda recipe=recipe: by_pyamg(A, B, C, recipe, AggOp, roots),
         )
+    if A.format == "bsr":
+        return found
     P = prolongate(A, B, C, Recipe.parse(RECIPES[0]), Coarsening(roots, aggregates)).P
     R = transpose(P)
     found[PRODUCT] = (lambda: galerkin_product(R, A, P), lambda: R @ A @ P)
