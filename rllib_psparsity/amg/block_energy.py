@@ -70,10 +70,13 @@ def minimise_block_energy(
         _fit(indptr, rows, is_root, np.matmul(error, projection), b, x)
     sums = np.asarray(abs(A) @ np.ones(A.shape[1]))
     weight = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums != 0).reshape(num_nodes, m)
+    # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
+    work = np.zeros_like(x), x.copy(), np.empty_like(x)
     _minimise(
         *(A.indptr, A.indices, A.data, indptr, rows, is_root, weight, projection, b),
-        *(block, width, candidates, ENERGY_ITERATIONS, x),
+        *(block, width, candidates, ENERGY_ITERATIONS, x, *work),
     )
+    del work  # as large as all else together; the blocks of P take its place
     kept = x.any(axis=(1, 2))
     indptr = np.r_[0, np.cumsum(kept)][indptr].astype(np.int32)
     places = np.flatnonzero(kept)
@@ -122,22 +125,20 @@ def _fit(indptr, rows, is_root, along, b, x):
 
 @compiled(error_model="numpy")
 def _minimise(
-    indptr, indices, data, p_indptr, rows, is_root, weight, projection, b, block, width, candidates, iterations, x
-):
-    """x: blocks of P. A division by zero gives what is not finite, and is refused later."""
+    indptr, indices, data, p_indptr, rows, is_root, weight, projection, b, block, width, candidates, iterations,
+    x, residual, direction, product
+):  # fmt: skip
+    """x: blocks of P. The direction is x at first, whose product with A the residual, zero before, becomes. A division
+    by zero gives what is not finite, and is refused later."""
     indptr, indices = unsigned(indptr), unsigned(indices)
     p_indptr, rows = unsigned(p_indptr), unsigned(rows)
     n = len(is_root)
     dense, in_column = np.zeros((n, len(block), len(width))), np.full(n, -1, np.int32)
     along, row = np.empty((n, len(block), len(candidates))), np.empty((len(block), len(candidates)))
-    residual, direction, product = np.empty_like(x), x.copy(), np.empty_like(x)
     matrix, pattern, sizes = (indptr, indices, data), (p_indptr, rows), (block, width, candidates)
     _product(matrix, pattern, direction, b, sizes, dense, in_column, along, product)
     _project(projection, along, row, block, candidates)
-    residual[:] = 0.0
-    norm = _next_residual(pattern, -1.0, product, along, weight, b, sizes, residual)
-    residual *= -1.0
-    direction[:] = 0.0
+    norm = _next_residual(pattern, 1.0, product, along, weight, b, sizes, residual)
     beta = 0.0
     for _ in range(iterations):
         if norm < TOLERANCE:
