@@ -7,7 +7,7 @@ every node, one by one, and makes a sparse matrix of every intermediate result: 
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import bsr_array, csr_array
+from scipy.sparse import bsr_array, csc_array, csr_array
 
 from rllib_psparsity.amg.energy_minimisation import ENERGY_ITERATIONS, TOLERANCE, members_of, reach
 from rllib_psparsity.amg.products import transposed
@@ -56,18 +56,17 @@ def minimise_block_energy(
     is_root[roots if roots is not None else []] = True
 
     indptr, rows = reach(C.indptr, C.indices, *members_of(columns, num_columns), columns, is_root, degree)
-    x = np.zeros((len(rows), m, k))
-    own = columns[rows] == np.repeat(np.arange(num_columns), np.diff(indptr))
+    column = np.repeat(np.arange(num_columns), np.diff(indptr))
+    x, own = np.zeros((len(rows), m, k)), columns[rows] == column
     x[own] = T.data[(np.cumsum(there) - 1)[rows[own]]]
     b = np.ascontiguousarray(B_coarse, dtype=np.float64).reshape(num_columns, k, num_candidates)
-    of_columns = np.matmul(b.transpose(0, 2, 1), b)
-    normal = np.zeros((num_nodes, num_candidates, num_candidates))
-    _add_by_rows(indptr, rows, of_columns, normal)
+    pattern = csc_array((np.ones(len(rows)), rows, indptr), shape=(num_nodes, num_columns))
+    of_columns = np.matmul(b.transpose(0, 2, 1), b).reshape(num_columns, -1)
+    normal = (pattern @ of_columns).reshape(num_nodes, num_candidates, num_candidates)
     projection = small_inverses(normal)
     block, width, candidates = (0,) * m, (0,) * k, (0,) * num_candidates
     if B is not None:
-        error = np.ascontiguousarray(B.reshape(num_nodes, m, -1) - _times_candidates(indptr, rows, x, b, num_nodes))
-        _fit(indptr, rows, is_root, np.matmul(error, projection), b, x)
+        x += _correction(x, rows, ~is_root[rows], b[column], B.reshape(num_nodes, m, -1), projection)
     sums = np.asarray(abs(A) @ np.ones(A.shape[1]))
     weight = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums != 0).reshape(num_nodes, m)
     # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
@@ -84,43 +83,19 @@ def minimise_block_energy(
     return bsr_array((x[order.astype(np.int64)], p_indices, p_indptr), shape=T.shape)
 
 
+def _correction(
+    x: np.ndarray, rows: np.ndarray, free: np.ndarray, b: np.ndarray, B: np.ndarray, projection: np.ndarray
+) -> np.ndarray:
+    """What to add to the blocks x, where they are free, so that P B_coarse = B; b is B_coarse of each block's column."""
+    by_rows = csc_array((np.ones(len(rows)), rows, np.arange(len(rows) + 1)), shape=(len(B), len(rows)))
+    reproduced = by_rows @ np.matmul(x, b).reshape(len(rows), -1)
+    along = np.matmul(B - reproduced.reshape(B.shape), projection)
+    return np.matmul(along[rows], b.transpose(0, 2, 1)) * free[:, None, None]
+
+
 # In the functions below entries are those of the pattern, by columns of P: block e is in row rows[e]. The tuples
 # `block`, `width` and `candidates` have as many items as a block has rows and columns, and as there are candidates:
 # their lengths are known when kernels are compiled, so that loops unroll.
-
-
-@compiled()
-def _add_by_rows(indptr, rows, of_columns, total):
-    """total[i] is the sum of `of_columns` over the columns of row i."""
-    for j in range(len(of_columns)):
-        for e in range(indptr[j], indptr[j + 1]):
-            total[rows[e]] += of_columns[j]
-
-
-@compiled()
-def _times_candidates(indptr, rows, x, b, num_nodes):
-    """(N, m, K_b): x b."""
-    result = np.zeros((num_nodes, x.shape[1], b.shape[2]))
-    for j in range(len(b)):
-        for e in range(indptr[j], indptr[j + 1]):
-            for p in range(x.shape[1]):
-                for q in range(x.shape[2]):
-                    for c in range(b.shape[2]):
-                        result[rows[e], p, c] += x[e, p, q] * b[j, q, c]
-    return result
-
-
-@compiled()
-def _fit(indptr, rows, is_root, along, b, x):
-    """x += along b^T, but for the roots."""
-    for j in range(len(b)):
-        for e in range(indptr[j], indptr[j + 1]):
-            if is_root[rows[e]]:
-                continue
-            for p in range(x.shape[1]):
-                for q in range(x.shape[2]):
-                    for c in range(b.shape[2]):
-                        x[e, p, q] += along[rows[e], p, c] * b[j, q, c]
 
 
 @compiled(error_model="numpy")
