@@ -86,7 +86,7 @@ def minimise_block_energy(
 def _correction(
     x: np.ndarray, rows: np.ndarray, free: np.ndarray, b: np.ndarray, B: np.ndarray, projection: np.ndarray
 ) -> np.ndarray:
-    """What to add to the blocks x, where they are free, so that P B_coarse = B; b is B_coarse of each block's column."""
+    """What makes the blocks x reproduce B where they are free to; b is B_coarse of each block's column."""
     by_rows = csc_array((np.ones(len(rows)), rows, np.arange(len(rows) + 1)), shape=(len(B), len(rows)))
     reproduced = by_rows @ np.matmul(x, b).reshape(len(rows), -1)
     along = np.matmul(B - reproduced.reshape(B.shape), projection)
