@@ -6,8 +6,8 @@ Both start from the same aggregates, all edges strong, and give the same matrix 
 entry; `tests/amg` compares many more), but for elasticity on 362x362 nodes: there PyAMG takes the rotation, in small
 parts far from the centre, for a multiple of the translations, and P B_coarse = B holds to 1e-5, by ours to 1e-10.
 Seconds are CPU seconds, figures medians of the ratios within a repeat: of filtered Jacobi with local weights, of energy
-minimisation of degree 1 and 2 (four steps), of the root-node method with degree 2, each from the aggregates to P, and of
-P^T A P of the first, where SciPy multiplies; blocks are multiplied by SciPy here too.
+minimisation of degree 1 and 2 (four steps), of the root-node method with degree 2, each from the aggregates to P, and
+of P^T A P of the first, where SciPy multiplies; blocks are multiplied by SciPy here too.
 """
 
 from __future__ import annotations
