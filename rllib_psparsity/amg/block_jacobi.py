@@ -1,4 +1,4 @@
-"""The filtered Jacobi prolongator of block problems.
+"""The filtered Jacobi prolongator of block problems, and of scalar ones with several candidates.
 
 The numbers are those of PyAMG's `jacobi_prolongation_smoother` with ``filter_entries=True, weighting="local"``, which
 inverts a small matrix for every node, one by one; that is a third of a whole set-up.

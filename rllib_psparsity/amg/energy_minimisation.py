@@ -1,6 +1,7 @@
 """The energy-minimising prolongator of scalar problems with one candidate.
 
-The algorithm and its numbers are those of PyAMG's `energy_prolongation_smoother`, which serves all other problems.
+The algorithm and its numbers are those of PyAMG's `energy_prolongation_smoother`; `block_energy` has all other
+problems.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The filtered Jacobi prolongator of scalar problems with one candidate.
 
-The numbers are those of PyAMG's `jacobi_prolongation_smoother` with ``filter_entries=True, weighting="local"``, which
-serves all other problems.
+The numbers are those of PyAMG's `jacobi_prolongation_smoother` with ``filter_entries=True, weighting="local"``;
+`block_jacobi` has all other problems.
 """
 
 from __future__ import annotations
