@@ -1,6 +1,6 @@
 """The behaviour clone of a shipped policy: the same network, taught by an expert in place of rewards.
 
-    python -m studies.clone --variation many_solves --problems 2400 --out runs/clone
+    python -m studies.clone --variation many_solves --problems 3000 --out runs/clone
 
 The expert has hindsight: on every training problem each recipe of the menu is tried on all levels, its measure at its
 own threshold, and paid as in training. The lesson, on every level of the best one's hierarchy, are its edges and a
@@ -121,7 +121,7 @@ def _recipe(policy: SparsifierPolicy, one: Lesson) -> int:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variation", default="many_solves", help="of studies/shipped.yaml")
-    parser.add_argument("--problems", type=int, default=2400)
+    parser.add_argument("--problems", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="a new directory")

@@ -2,7 +2,7 @@
 
 Every feature is algebraic and local, follows a renumbering of the nodes, and does not change under A -> c A. For scalar
 problems none changes under a diagonal scaling A -> D A D, B -> D^-1 B either, since all are functions of the reduced
-matrix W below. Coordinates are never used: users have none.
+matrix W below. Coordinates are never used: users have none. What rounding left of a zero is none of its edges.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.compiled import compiled
-from rllib_psparsity.graph.kernels import row_statistics
+from rllib_psparsity.graph.kernels import row_statistics, without_negligible
 from rllib_psparsity.graph.large_graph import LargeLevelGraph
 from rllib_psparsity.graph.level_graph import NODE_FEATURES, LevelGraph
 from rllib_psparsity.unsigned import unsigned
@@ -38,11 +38,14 @@ def large_level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> La
     """The same for a graph of any size, its edge features not computed yet."""
     block = A.blocksize[0] if A.format == "bsr" else 1
     n = len(A.indptr) - 1
-    W = A.indptr, A.indices, reduced_values(A, B)
+    values = reduced_values(A, B)
     node_features = np.empty((n, len(NODE_FEATURES)), dtype=np.float32)
     node_features[:, 6:] = (level / 4.0, np.log10(min(n, LARGEST)) / 6.0, (block - 1) / 2.0)
-    num_edges, rows = row_statistics(*W, node_features)
-    return LargeLevelGraph(node_features, level, block, W, rows, num_edges)
+    num_edges, negligible, rows = row_statistics(A.indptr, A.indices, values, node_features)
+    if negligible:
+        values = without_negligible(A.indptr, A.indices, values, rows[1])
+        num_edges, _, rows = row_statistics(A.indptr, A.indices, values, node_features)
+    return LargeLevelGraph(node_features, level, block, (A.indptr, A.indices, values), rows, num_edges)
 
 
 def reduced_values(A: csr_array | bsr_array, B: np.ndarray) -> np.ndarray:

@@ -9,11 +9,16 @@ from rllib_psparsity.unsigned import unsigned
 
 TINY = 1e-300
 """Smallest divisor: the reciprocal of anything less might overflow."""
+NEGLIGIBLE = 1e-12
+"""A w_ij of less than this times sqrt(w_ii w_jj) is what rounding left of a zero: assembled elements of degree two and
+Galerkin products are full of them."""
 
 
 @compiled()
 def row_statistics(indptr, indices, values, node):
-    """The number of edges, and per row what the edges need of their ends; fills the first six node features.
+    """The number of edges, whether any is negligible, and per row what the edges need of their ends.
+
+    Fills the first six node features.
 
     Per row: w_ii as stored; ``1 / sqrt(w_ii)``; the reciprocals of the degree, of the largest -w and of the sum of
     magnitudes, all off the diagonal, and 0 where there is none; the l1 weight, which is w_ii plus that sum; the
@@ -30,7 +35,7 @@ def row_statistics(indptr, indices, values, node):
             if indices[e] == i:
                 diagonal[i] = values[e]
         root[i] = 1.0 / np.sqrt(diagonal[i]) if diagonal[i] > 0 else 1.0
-    num_edges = 0
+    num_edges, negligible = 0, False
     for i in range(n):
         own = diagonal[i] if diagonal[i] > 0 else 1.0
         degree, signed, total, positive, square, scaled, scaled_max, largest = 0, own, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -48,6 +53,7 @@ def row_statistics(indptr, indices, values, node):
             positive += max(w, 0.0)
             largest = max(largest, -w)
             relative = size * root[i] * root[j]
+            negligible |= relative < NEGLIGIBLE
             scaled += relative
             scaled_max = max(scaled_max, relative)
         if degree > 0:
@@ -69,7 +75,19 @@ def row_statistics(indptr, indices, values, node):
             if indices[e] != i:
                 back += values[e] * values[e] / weight[indices[e]]
         evolved[i] = stay[i] * stay[i] + back / weight[i]
-    return num_edges, (diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved)
+    return num_edges, negligible, (diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved)
+
+
+@compiled()
+def without_negligible(indptr, indices, values, root):
+    """A copy of the values with zeros in place of what is `NEGLIGIBLE`; `root` is that of `row_statistics`."""
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    kept = values.copy()
+    for i in range(len(root)):
+        for e in range(indptr[i], indptr[i + 1]):
+            if indices[e] != i and abs(values[e]) * root[i] * root[indices[e]] < NEGLIGIBLE:
+                kept[e] = 0.0
+    return kept
 
 
 @compiled()

@@ -35,6 +35,10 @@ def features(A, B: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray, np.n
     """node_features (N, F_n), edge_index (2, E), edge_features (E, F_e), in float64."""
     W = reduced_matrix(A, B)
     n = len(W)
+    for i in range(n):
+        for j in range(n):
+            if i != j and abs(W[i, j]) / math.sqrt(W[i, i]) / math.sqrt(W[j, j]) < 1e-12:  # left by rounding
+                W[i, j] = 0.0
     block = A.blocksize[0] if A.format == "bsr" else 1
     neighbours = [[j for j in range(n) if j != i and W[i, j] != 0] for i in range(n)]
     nodes = np.zeros((n, len(NODE_FEATURES)))

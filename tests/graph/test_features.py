@@ -234,15 +234,36 @@ def test_one_block():
     assert graph.num_nodes == 1 and graph.block_size == 2
 
 
-@pytest.mark.parametrize("back", [0.0, 1e-20, 3e-20])
-@pytest.mark.parametrize("there", [1e-20, -1e-200, -1e-310])
-def test_a_coupling_that_only_rounding_left(there, back):
+@pytest.mark.parametrize("back", [0.0, 1e-20, 1e-13])
+@pytest.mark.parametrize("there", [1e-13, -1e-200, -1e-310])
+def test_what_rounding_left_of_a_zero_is_no_edge(there, back):
     """A Galerkin product cancels to exactly zero in one direction and not in the other."""
-    graph = level_graph(canonical([[1.0, there, 0.0], [back, 1.0, 0.0], [0.0, 0.0, 1.0]]), np.ones((3, 1)), 1)
+    A = [[1.0, there, -0.5], [back, 1.0, 0.0], [-0.5, 0.0, 1.0]]
+    graph = assert_as_reference(canonical(A), np.ones((3, 1)))
+    assert graph.edge_index.tolist() == [[0], [2]]
+    A[0][1] = A[1][0] = 0.0
+    assert_same(graph, level_graph(canonical(A), np.ones((3, 1)), 0), 0)
+
+
+@pytest.mark.parametrize("back", [0.0, 1e-11])
+def test_a_small_coupling_that_may_go_one_way_alone(back):
+    graph = level_graph(canonical([[1.0, -1e-11, 0.0], [back, 1.0, 0.0], [0.0, 0.0, 1.0]]), np.ones((3, 1)), 1)
     assert graph.edge_index.tolist() == [[0], [1]]
     assert graph.edge_features[0, EDGE_FEATURES.index("log_symmetric")] == -8
     assert np.isfinite(graph.edge_features).all() and np.isfinite(graph.node_features).all()
     assert (graph.edge_features[:, 1:] >= -1).all() and (graph.edge_features[:, 1:] <= 1).all()
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_rounding_is_measured_by_the_diagonal(scale):
+    """Quadratic elements: a corner and the middle of the side across from it do not couple at all."""
+    made = FAMILIES["triangular_elements"].make(
+        np.random.default_rng(0), 9, degree=2.0, epsilon=0.3, theta=0.6, jitter=0.2, grading=1.0, refinements=0.0
+    )
+    graph = assert_as_reference(scale * made.A, made.B)
+    off = made.A - diags_array(made.A.diagonal())
+    assert abs(off.data).min() < 1e-13 * abs(off.data).max()
+    assert graph.num_edges < (off.nnz - made.num_unknowns) / 2
 
 
 def test_inputs_stay_untouched():

@@ -117,6 +117,8 @@ def test_same_seed_same_matrix_other_seed_other_field(name):
         "tensor_elements",
         "hexahedral_elements",
         "discontinuous_galerkin",
+        "triangular_elements",
+        "neighbour_graph",
     )
     assert (first.shape != other.shape or not np.array_equal(first, other)) == is_random
 

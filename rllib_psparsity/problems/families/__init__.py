@@ -13,9 +13,11 @@ from rllib_psparsity.problems.families import (
     helmholtz_shifted,
     hexahedral_elements,
     jump_diffusion,
+    neighbour_graph,
     power_network,
     random_field_elements,
     tensor_elements,
+    triangular_elements,
     triangular_mesh,
     unstructured_diffusion,
 )
@@ -38,6 +40,8 @@ FAMILIES: dict[str, Family] = {
         tensor_elements,
         hexahedral_elements,
         discontinuous_galerkin,
+        triangular_elements,
+        neighbour_graph,
     )
 }
 """Every built-in family by its name."""

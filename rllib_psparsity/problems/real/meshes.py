@@ -12,7 +12,9 @@ from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
 
 FAMILY = "real mesh"
+OF_HIGHER_DEGREE = "real mesh, degree 2 and 3"
 OTHER_ELEMENTS = "other elements"
+"""Such as no family has: Crouzeix and Raviart's, and quadratic ones on tetrahedra."""
 
 
 def problem(name: str) -> Problem:
@@ -43,9 +45,13 @@ def problem(name: str) -> Problem:
     if len(interior) == 0:
         raise InputError(f"the mesh {name!r} has no interior point; refine it more often")
     matrix = symmetric_csr(full[interior][:, interior])
-    return Problem(
-        matrix, np.ones((len(interior), 1)), f"mesh/{name}", FAMILY if element == "P1" else OTHER_ELEMENTS, {}
-    )
+    return Problem(matrix, np.ones((len(interior), 1)), f"mesh/{name}", _family(elements[element]), {})
+
+
+def _family(element: str) -> str:
+    if element in ("ElementTriP1", "ElementTetP1"):
+        return FAMILY
+    return OF_HIGHER_DEGREE if element in ("ElementTriP2", "ElementTriP3") else OTHER_ELEMENTS
 
 
 def _airfoil(refinements: int) -> Any:

@@ -1,0 +1,79 @@
+"""Elements on refined triangles against scikit-fem."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial import Delaunay
+
+from rllib_psparsity.problems.families.triangular_elements import lagrange_points, make, refined, stiffness
+from rllib_psparsity.problems.families.triangular_mesh import lattice
+
+PARAMETERS = {"epsilon": 0.3, "theta": 0.6, "jitter": 0.2, "grading": 1.2}
+
+
+def mesh(size, degree, refinements):
+    """The mesh of `make`, by its description, with seed 3: points and triangles before the refinements."""
+    cells = round((size + 1) / degree) / 2**refinements
+    points, interior = lattice(round(cells) - 1)
+    points[interior] += np.random.default_rng(3).uniform(-0.2, 0.2, (interior.sum(), 2)) / cells
+    triangles = np.sort(Delaunay(points).simplices, axis=1)
+    return points * np.hypot(*points.T)[:, None] ** 1.2, triangles
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("refinements", [0, 1])
+def test_it_is_scikit_fems(degree, refinements):
+    import skfem
+
+    size = 9 * degree - 1 if refinements == 0 else 8 * degree - 1
+    problem = make(np.random.default_rng(3), size, degree=degree + 0.5, refinements=refinements + 0.5, **PARAMETERS)
+    points, triangles = mesh(size, degree, refinements)
+    fem = skfem.MeshTri(points.T, triangles.T).refined(refinements)
+    basis = skfem.Basis(fem, getattr(skfem, f"ElementTriP{degree}")())
+    c, s = np.cos(0.6), np.sin(0.6)
+    K = np.outer([c, s], [c, s]) + 0.3 * np.outer([-s, c], [-s, c])
+    form = skfem.BilinearForm(lambda u, v, w: sum(K[i, j] * u.grad[i] * v.grad[j] for i in range(2) for j in range(2)))
+    inside = basis.complement_dofs(basis.get_dofs())
+    expected = form.assemble(basis)[inside][:, inside].toarray()
+    assert problem.A.shape == expected.shape
+    # The same unknowns in another order, found by the solution for a right-hand side of ones, which differs everywhere.
+    solution = np.linalg.inv(problem.A.toarray()).sum(axis=1), np.linalg.inv(expected).sum(axis=1)
+    ours, theirs = (np.argsort(np.round(w / w.max(), 9), kind="stable") for w in solution)
+    np.testing.assert_allclose(
+        problem.A.toarray()[np.ix_(ours, ours)], expected[np.ix_(theirs, theirs)], rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
+def test_energy_of_a_polynomial_is_exact(degree):
+    """u = (x + 2 y)^degree on the unit triangle: its slopes are degree (x + 2 y)^(degree - 1) (1, 2)."""
+    corners = np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
+    x = lagrange_points(degree) @ corners[0] / degree
+    u = (x @ [1.0, 2.0]) ** degree
+    (element,) = stiffness(corners, 0.25, 0.0, degree)
+    t, w = np.polynomial.legendre.leggauss(8)
+    t, w = (t + 1) / 2, w / 2
+    p, q = np.meshgrid(t, t)
+    slope = degree * (p * (1 - q) + 2 * q) ** (degree - 1)  # the square collapsed onto the triangle
+    energy = np.sum(np.outer(w, w) * (1 - q) * slope**2) * (1 + 0.25 * 4)
+    assert u @ element @ u == pytest.approx(energy, rel=1e-10)
+    assert element @ np.ones(len(u)) == pytest.approx(np.zeros(len(u)), abs=1e-9)
+
+
+def test_refined_triangles_are_a_quarter_and_fit():
+    points, triangles = mesh(9, 1, 0)
+    finer, four = refined(points, triangles)
+
+    def areas(points, triangles):
+        corners = points[triangles]
+        return abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 2
+
+    assert areas(finer, four) == pytest.approx(np.tile(areas(points, triangles) / 4, 4))
+    assert len(np.unique(finer.round(12), axis=0)) == len(finer)
+    assert len(finer) - len(points) == len(points) + len(triangles) - 1  # Euler: as many midpoints as sides
+
+
+def test_a_mesh_is_not_refined_to_fewer_than_three_cells():
+    few, more = (make(np.random.default_rng(0), 11, degree=1.0, refinements=r, **PARAMETERS) for r in (2.0, 7.0))
+    np.testing.assert_array_equal(few.A.toarray(), more.A.toarray())
