@@ -6,7 +6,7 @@ The real algorithm, with its env runner and its learner in this process (`env_ru
 trained for a warm-up iteration and then for `--repeats` iterations whose phases are timed from outside; a further
 iteration runs under cProfile and, with --torch, another under torch.profiler. Milliseconds are CPU time of this thread
 an episode; a phase does not count what another phase inside of it takes. What processes tell each other is not here:
-see `benchmarks.training`.
+see `benchmarks.overhead`.
 """
 
 from __future__ import annotations
