@@ -13,11 +13,12 @@ Three methods on three matrices: the 5-point Laplacian and rotated anisotropic d
                 builds them: max_coarse 50, which is also the learned one's
 
 Times are CPU seconds of one thread, all methods in one process and interleaved, so that each finds caches and clock
-rate as the others do; wall times are beside them. Everything has been compiled, loaded and run on a small matrix of the
-same kind before. The matrix is told apart from what PyAMG keeps on it by a fresh object for every set-up. The cost per
-unknown is compared with that of the smallest size in the same repeat. Memory is the peak resident set above that with
-the matrix loaded, of one set-up in a process of its own. The solve, conjugate gradients to 1e-8, is context: a cheap
-set-up that solves badly is no bargain.
+rate as the others do; wall times are beside them. So is the part of the program itself, without the system's, which
+hands out memory: on a virtual machine a page that is touched for the first time costs many times what it does
+elsewhere. Everything has been compiled, loaded and run on a small matrix of the same kind before. The matrix is told
+apart from what PyAMG keeps on it by a fresh object for every set-up. The cost per unknown is compared with that of the
+smallest size in the same repeat. Memory is the peak resident set above that with the matrix loaded, of one set-up in a
+process of its own. The solve, conjugate gradients to 1e-8, is context: a cheap set-up that solves badly is no bargain.
 
 Without --policy: the network before any training. Its masks are nearly those of the classical prior, but its choice of
 recipes, which a set-up costs most by, is anything; with --recipe its menu holds that one only. The recipes that were
@@ -27,6 +28,7 @@ taken are in the result.
 from __future__ import annotations
 
 import gc
+import resource
 import statistics
 import sys
 import tempfile
@@ -64,6 +66,8 @@ PHASES = {
     "PyAMG object": ("rllib_psparsity.deploy.multilevel:LearnedSolver._use",),
 }
 OTHER = "other"
+CPU = ("seconds", "user_seconds")
+"""All of a set-up, and without the system's part."""
 
 
 def smallest(method: str) -> str:
@@ -119,6 +123,11 @@ def warm_up(problem: str, methods: list[str], policy: str, guard: bool) -> None:
             build_hierarchy(*check_matrix(A), lambda g, r=recipe: Decision(np.ones(g.num_edges, bool), r), menu=menu)
 
 
+def user_seconds() -> float:
+    """CPU seconds of this process outside of the system."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+
+
 def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
     """One set-up: CPU and wall seconds, phases, and peak memory above that before it."""
     from rllib_psparsity.amg.portfolio import without_caches
@@ -128,13 +137,14 @@ def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
     gc.collect()
     memory = resident_peak()
     with phases.measuring(), phases.phase(OTHER):
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu, user = time.perf_counter(), time.process_time(), user_seconds()
         ml = build(A)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        wall, cpu, user = time.perf_counter() - wall, time.process_time() - cpu, user_seconds() - user
     memory = resident_peak() - memory
     levels = [level.A.shape[0] for level in ml.levels]
     return {
         "seconds": cpu,
+        "user_seconds": user,
         "wall_seconds": wall,
         "added_peak_bytes": memory,
         "phases": dict(phases.seconds),
@@ -144,7 +154,8 @@ def measure(build: Callable[[Any], Any], A: Any) -> dict[str, Any]:
 
 def measure_smallest(build: Callable[[Any], Any], A: Any) -> dict[str, float]:
     """Median CPU seconds of some set-ups of the problem's smallest size, in turn with those of the size at hand."""
-    return {"seconds": statistics.median(measure(build, A)["seconds"] for _ in range(SMALLEST_REPEATS))}
+    rows = [measure(build, A) for _ in range(SMALLEST_REPEATS)]
+    return {key: statistics.median(row[key] for row in rows) for key in CPU}
 
 
 def solve(ml: Any) -> dict[str, Any]:
@@ -243,13 +254,19 @@ def summary(case: dict[str, Any], fewest: int) -> dict[str, Any]:
         figures[f"memory_learned_to_{other}"] = round(peaks["learned"] / peaks[other], 3) if peaks[other] else None
     for name in METHODS:
         per_unknown = seconds[name]["median"] / case["unknowns"]
-        growth = [row[name]["seconds"] / case["unknowns"] / (row[smallest(name)]["seconds"] / fewest) for row in rows]
+        growth = {
+            key: statistics.median(
+                row[name][key] / row[smallest(name)][key] * fewest / case["unknowns"] for row in rows
+            )
+            for key in CPU
+        }
         once = ("solve_seconds", "iterations", "converged", "operator_complexity", "levels")
         figures[name] = {
             "seconds": seconds[name],
             "wall_seconds": statistics.median(row[name]["wall_seconds"] for row in rows),
             "microseconds_per_unknown": round(1e6 * per_unknown, 3),
-            "per_unknown_to_smallest": round(statistics.median(growth), 3),
+            "per_unknown_to_smallest": round(growth["seconds"], 3),
+            "per_unknown_to_smallest_user": round(growth["user_seconds"], 3),
             "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
             **{key: first[name][key] for key in once},
         }
@@ -267,7 +284,8 @@ def show(figures: dict[str, Any]) -> None:
     for name in METHODS:
         line = figures[name]
         print(
-            f"  {name:<10}{line['seconds']['median']:>9.3f} s  x{line['per_unknown_to_smallest']:<6.2f} a unknown"
+            f"  {name:<10}{line['seconds']['median']:>9.3f} s  x{line['per_unknown_to_smallest']:<5.2f} a unknown"
+            f" ({line['per_unknown_to_smallest_user']:.2f} without the system's part)"
             f"{line['added_peak_megabytes']:>9.1f} MB   solve {line['solve_seconds']:>8.3f} s in {line['iterations']}"
             f"{'' if line['converged'] else ' (not solved)'}, OC {line['operator_complexity']:.2f}"
         )

@@ -26,7 +26,7 @@ def test_every_method_is_measured_at_every_size(result: dict) -> None:
     for case in cases:
         for method in setup.METHODS:
             line = case[method]
-            assert line["seconds"]["median"] > 0
+            assert line["seconds"]["median"] > 0 and line["per_unknown_to_smallest_user"] > 0
             assert line["converged"] and line["iterations"] > 0 and line["solve_seconds"] > 0
             assert line["levels"][0] == case["unknowns"]
         assert case["learned"]["per_unknown_to_smallest"] > 0
@@ -42,12 +42,15 @@ def test_the_phases_of_a_set_up_add_up_to_it_and_none_is_empty(result: dict) -> 
 
 
 def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
+    """And so is the growth, of all CPU seconds and of those without the system's."""
+
     def row(learned: float, default: float) -> dict:
         rest = {"solve_seconds": 1.0, "iterations": 9, "converged": True, "operator_complexity": 1.5, "levels": [10]}
         rest |= {"recipes": [RECIPE], "method": "learned"}
         times = {"learned": learned, "default": default, "evolution": 4.0}
-        timed = {m: {"seconds": s, "wall_seconds": s, "phases": {"features": s}, **rest} for m, s in times.items()}
-        return timed | {setup.smallest(m): {"seconds": learned / 4} for m in times}
+        common = {"phases": {"features": 1.0}, **rest}
+        timed = {m: {"seconds": s, "user_seconds": s / 2, "wall_seconds": s, **common} for m, s in times.items()}
+        return timed | {setup.smallest(m): {"seconds": learned / 4, "user_seconds": learned / 5} for m in times}
 
     peaks = {"learned": 30, "default": 20, "evolution": 0}
     case = {"problem": "p", "unknowns": 10, "nonzeros": 50, "added_peak_bytes": peaks}
@@ -56,6 +59,7 @@ def test_the_ratio_is_the_median_of_the_ratios_within_a_repeat() -> None:
     assert figures["seconds_learned_to_default"] == 0.75
     assert figures["memory_learned_to_default"] == 1.5 and figures["memory_learned_to_evolution"] is None
     assert figures["learned"]["per_unknown_to_smallest"] == 2.0
+    assert figures["learned"]["per_unknown_to_smallest_user"] == 1.25
 
 
 def test_the_result_says_which_policy_it_was(result: dict) -> None:
