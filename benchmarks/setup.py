@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.setup [--policy NAME_OR_DIR] [--sizes N ...]
         [--repeats 3] [--no-guard]
 
-Three methods on three matrices: the 5-point Laplacian and rotated anisotropic diffusion with 9 points in 2D, the
-7-point Laplacian in 3D.
+Three methods on four matrices: in 2D the 5-point Laplacian and rotated anisotropic diffusion, by finite differences
+with 9 points and by bilinear elements, in 3D the 7-point Laplacian.
 
     learned     ``learned_solver(A, policy=NAME_OR_DIR)``: checking the matrix and the guard included, and loading the
                 policy from a directory; a shipped one is loaded once in a process
@@ -42,7 +42,7 @@ from benchmarks.phases import Phases
 from benchmarks.processes import in_fresh_process, resident_peak
 from benchmarks.record import arguments_parser, interleave, result_directory, spread, write_result
 
-PROBLEMS = ("2D 5-point", "2D 9-point", "3D 7-point")
+PROBLEMS = ("2D 5-point", "2D 9-point", "2D bilinear", "3D 7-point")
 METHODS = ("learned", "default", "evolution")
 CLASSICAL = {"default": "PyAMG default", "evolution": "sa evolution 4 jacobi"}
 SIZES = (10_000, 100_000, 1_000_000)
@@ -84,8 +84,9 @@ def matrix(problem: str, unknowns: int) -> Any:
     rng = np.random.default_rng(0)
     if problem == "3D 7-point":
         return FAMILIES["diffusion_3d"].make(rng, round(unknowns ** (1 / 3)), k_x=1.0, k_y=1.0, k_z=1.0).A
-    shape = {"epsilon": 0.01, "theta": np.pi / 6} if problem == "2D 9-point" else {"epsilon": 1.0, "theta": 0.0}
-    return FAMILIES["anisotropic_diffusion_fd"].make(rng, round(unknowns**0.5), **shape).A
+    family = FAMILIES["anisotropic_diffusion_fe" if problem == "2D bilinear" else "anisotropic_diffusion_fd"]
+    shape = {"epsilon": 1.0, "theta": 0.0} if problem == "2D 5-point" else {"epsilon": 0.01, "theta": np.pi / 6}
+    return family.make(rng, round(unknowns**0.5), **shape).A
 
 
 def builders(methods: list[str], policy: str, guard: bool) -> dict[str, Callable[[Any], Any]]:
