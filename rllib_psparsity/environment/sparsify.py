@@ -121,6 +121,10 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         info |= self._summary(hierarchy)
         return self.observation_space.sample(), reward, not hierarchy.failed, hierarchy.failed, info
 
+    def let_go(self) -> None:
+        """Forget the hierarchy, which is most of what an environment holds; `reset` starts the next one."""
+        self._builder = self._cycle = None
+
     def _pay_level(self, hierarchy: Hierarchy) -> tuple[float, np.ndarray]:
         """Reward and credit of the level just built; a level whose cycle cannot be set up becomes a failure."""
         fine: Level = hierarchy.levels[-2]
@@ -128,18 +132,20 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         if not last and not self.config.reward.shaping:
             return 0.0, np.zeros(fine.num_nodes, dtype=np.float32)
         try:
-            self._cycle = BlockVCycle(hierarchy.levels)
+            cycle = BlockVCycle(hierarchy.levels)
         except SetupFailure as error:
             hierarchy.end, hierarchy.failure = "failed", str(error)
             return self._pay_failure(fine.num_nodes)
         with np.errstate(all="ignore"):
-            quality = self.reward.quality(hierarchy, self._cycle, self._start.test_vectors)
+            quality = self.reward.quality(hierarchy, cycle, self._start.test_vectors)
             deviations = node_credit(quality, hierarchy.levels)
         if not (np.isfinite(quality.value) and np.isfinite(deviations).all()):
             hierarchy.end, hierarchy.failure = "failed", "the V-cycle's measure is not finite"
             return self._pay_failure(fine.num_nodes)
         reward = (quality.value if last else self.config.training.gamma * quality.value) - self._potential
         self._work_per_digit = quality.work_per_digit
+        # Only the last is asked for again: others solve large levels directly, and their factors take memory.
+        self._cycle = cycle if last else None
         if self.config.reward.shaping:
             self._potential = quality.value
         credit = np.full(fine.num_nodes, reward, dtype=np.float32)

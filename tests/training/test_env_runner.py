@@ -8,6 +8,7 @@ import torch
 
 from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.distribution import ProblemDistribution
@@ -194,3 +195,11 @@ def test_an_environment_pool_makes_a_problem_once(monkeypatch):
     for k, env in enumerate(EnvPool(tiny_config()).take(6)):
         env.reset(options={"index": k // 3, "difficulty": 1.0})
     assert made == [0, 1]
+
+
+def test_a_finished_episode_leaves_no_hierarchy_behind():
+    runner = local_runner(tiny_config())
+    runner.sample(indices=[0, 1])
+    for env in runner.env.envs:
+        with pytest.raises(InputError, match="the environment has no hierarchy"):
+            _ = env.hierarchy
