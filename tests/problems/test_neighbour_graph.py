@@ -50,3 +50,15 @@ def test_classes_that_are_far_apart_do_not_touch():
     together, apart = (make(np.random.default_rng(3), 20, distance=d, **parameters) for d in (0.0, 100.0))
     assert together.num_unknowns == 400
     assert 90 < apart.num_unknowns < 200
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_that_are_far_apart_are_moved_together(seed):
+    far = {"neighbours": 5.0, "dimensions": 2.0, "classes": 20.0, "distance": 30.0, "shift": 1e-3}
+    problem = make(np.random.default_rng(seed), 20, **far)
+    assert 100 <= problem.num_unknowns and problem.parameters["distance"] == 30.0
+
+
+def test_where_nothing_moves_them_together_the_largest_part_is_what_there_is():
+    alone = {"neighbours": 1.0, "dimensions": 2.0, "classes": 20.0, "distance": 3.0, "shift": 1e-3}
+    assert 2 <= make(np.random.default_rng(0), 20, **alone).num_unknowns < 100

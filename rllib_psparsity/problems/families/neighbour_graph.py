@@ -10,6 +10,11 @@ from scipy.spatial import KDTree
 from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem, symmetric_csr
 from rllib_psparsity.problems.problem import Problem
 
+LEAST_PART = 0.25
+"""Of the samples, in the graph: many classes far apart are as many graphs, some of them smaller than a coarsest level."""
+MOST_HALVINGS = 10
+"""Then the classes are one; with one neighbour each the samples are in many parts nevertheless."""
+
 
 def make(
     rng: np.random.Generator,
@@ -26,13 +31,18 @@ def make(
     size^2 samples, each of a class drawn with even odds: normal, the deviation along axis k being 1 / sqrt(1 + k), as
     data have few directions of much variance; the classes' centres likewise, `distance` times as far apart. Whole parts
     of `neighbours`, `dimensions` and `classes` count. `laplacian_of_neighbours` says the rest; only its largest
-    connected part is kept.
+    connected part is kept. Classes that are so far apart that it holds less than `LEAST_PART` of the samples are moved
+    together, to half of the distance and so on.
     """
     spread = 1 / np.sqrt(1 + np.arange(int(dimensions)))
     centres = distance * spread * rng.standard_normal((int(classes), len(spread)))
-    samples = centres[rng.integers(len(centres), size=size * size)]
-    samples = samples + spread * rng.standard_normal(samples.shape)
-    matrix = laplacian_of_neighbours(samples, min(int(neighbours), len(samples) - 1), shift)
+    centre_of_each = centres[rng.integers(len(centres), size=size * size)]
+    around = spread * rng.standard_normal(centre_of_each.shape)
+    for halvings in range(MOST_HALVINGS + 1):
+        samples = 0.5**halvings * centre_of_each + around
+        matrix = laplacian_of_neighbours(samples, min(int(neighbours), len(samples) - 1), shift)
+        if matrix.shape[0] >= LEAST_PART * len(samples):
+            break
     parameters = {"neighbours": neighbours, "dimensions": dimensions, "classes": classes, "distance": distance}
     return scalar_problem(matrix, FAMILY.name, size, **parameters, shift=shift)
 
