@@ -25,7 +25,7 @@ from rllib_psparsity.evaluation.comparison import total_seconds, work_per_digit
 from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES, Method
 from rllib_psparsity.evaluation.rows import Row
 from rllib_psparsity.graph.features import level_graph
-from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES
+from rllib_psparsity.graph.level_graph import EDGE_FEATURES, NODE_FEATURES, LevelGraph
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.reporting.atomic import write_atomically
 
@@ -53,10 +53,14 @@ SEED = 0
 
 def pooled_features(problem: Problem) -> np.ndarray:
     """(F,) float64, in the order of `FEATURES`: statistics of the finest level's node and edge features."""
-    graph = level_graph(problem.A, problem.B, 0)
-    pooled = np.concatenate([_statistics(graph.node_features), _statistics(graph.edge_features)], axis=1)
     sizes = [math.log10(problem.num_unknowns), problem.A.nnz / problem.num_unknowns]
-    return np.concatenate([sizes, pooled.ravel()])
+    return np.concatenate([sizes, graph_statistics(level_graph(problem.A, problem.B, 0))])
+
+
+def graph_statistics(graph: LevelGraph) -> np.ndarray:
+    """(statistics * (F_n + F_e),) float64: those of `POOLED`, each of all node and then of all edge features."""
+    pooled = np.concatenate([_statistics(graph.node_features), _statistics(graph.edge_features)], axis=1)
+    return pooled.ravel()
 
 
 def _statistics(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from rllib_psparsity.problems.families.family import Family, Parameter, scalar_p
 from rllib_psparsity.problems.problem import Problem
 
 LEAST_PART = 0.25
-"""Of the samples, in the graph: many classes far apart are as many graphs, some of them smaller than a coarsest level."""
+"""Of the samples, in the graph: many classes far apart are as many graphs, some smaller than a coarsest level."""
 MOST_HALVINGS = 10
 """Then the classes are one; with one neighbour each the samples are in many parts nevertheless."""
 
