@@ -21,6 +21,7 @@ from studies.evaluation_tables import Evaluation, evaluation_section, read_evalu
 from studies.readme_tables import FEW, fill, suites_table, triage_table
 from studies.reference_tables import Setting, read_settings, reference_section
 from studies.results_file import RESULTS, STUDIES
+from studies.room import room_section
 from studies.size_table import size_table
 from studies.sweep_tables import LEGEND as SWEEP_LEGEND
 from studies.sweep_tables import SweepResult, read_sweeps, sweep_section
@@ -41,6 +42,7 @@ class Measured:
     sweeps: list[SweepResult]
     evaluations: list[Evaluation]
     default_runs: list[Path]
+    room: list[Path]
 
 
 def read_all(studies: Path, results: Path) -> Measured:
@@ -53,6 +55,7 @@ def read_all(studies: Path, results: Path) -> Measured:
         sweeps=read_sweeps(results / "tune"),
         evaluations=read_evaluations(results / "evaluation"),
         default_runs=sorted((results / "default").glob("seed-*")),
+        room=sorted((results / "room").glob("*.parquet")),
     )
 
 
@@ -80,6 +83,8 @@ def report(measured: Measured) -> str:
         parts += ["", f"### `psparsity tune {sweep.name}`", "", *sweep_section(sweep)]
     if measured.evaluations:
         parts += ["", "## The shipped policies, by `psparsity evaluate`", "", *evaluation_section(measured.evaluations)]
+    if measured.room:
+        parts += ["", "## What room the shipped policies leave", "", *room_section(measured.room)]
     return "\n".join(parts).rstrip() + "\n"
 
 

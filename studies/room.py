@@ -49,6 +49,7 @@ SHARES = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0)
 MOST = 0.5
 """A gain or a loss counts up to this, so that no failed set-up, whose reward is a floor, outweighs all others."""
 FOLDS = 5
+"""Into which the problems are split, for trees that are grown on all others."""
 TREES = 300
 SAVE_EVERY = 25
 
@@ -142,13 +143,13 @@ def room(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return figures
 
 
-def room_section(directory: Path) -> list[str]:
-    """Lines of Markdown for all the policies that have figures in this directory."""
+def room_section(files: Sequence[Path]) -> list[str]:
+    """Lines of Markdown for files of figures, each named after its policy."""
     lines = [
         "| policy | level | another | problems | in hindsight | of it learnt by trees |",
         "|---|---|---|---|---|---|",
     ]
-    for path in sorted(directory.glob("*.parquet")):
+    for path in files:
         for row in read_table(path)[0]:
             cells = (f"{row[name]:.1%} ({row[f'{name}_error']:.1%})" for name in ("hindsight", "learnt"))
             words = (f"`{path.stem}`", row["level"], row["another"], str(row["problems"]), *cells)
@@ -225,6 +226,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     name = Path(options.policy).name
     try:
+        if options.problems < FOLDS:
+            raise InputError(
+                f"problems is {options.problems}, expected at least {FOLDS}, one for each fold of the trees"
+            )
         # Paid at the end alone: the rewards of an episode add up to the same, and cost less.
         config, inference = load_config(STUDY, options.variation, ["reward.shaping=false"]), load_policy(options.policy)
         if inference.config.recipes != config.policy.recipes:
@@ -238,8 +243,9 @@ def main(arguments: list[str]) -> int:
         print(f"studies.room: {error}", file=sys.stderr)
         return 2
     command = shlex.join(["python", "-m", "studies.room", *arguments])
-    write_table(options.figures / f"{name}.parquet", room(rows), FIGURES, {"command": command, **commit()})
-    print("\n".join(room_section(options.figures)))
+    figures = options.figures / f"{name}.parquet"
+    write_table(figures, room(rows), FIGURES, {"command": command, **commit()})
+    print("\n".join(room_section([figures])))
     return 0
 
 
