@@ -244,7 +244,7 @@ def main(arguments: list[str]) -> int:
         return 2
     command = shlex.join(["python", "-m", "studies.room", *arguments])
     figures = options.figures / f"{name}.parquet"
-    write_table(figures, room(rows), FIGURES, {"command": command, **commit()})
+    write_table(figures, room(rows), FIGURES, {"command": command, "seed": config.seed, **commit()})
     print("\n".join(room_section([figures])))
     return 0
 

@@ -98,6 +98,7 @@ def test_the_command_goes_on_and_refuses_what_does_not_fit(tmp_path: Path, capsy
     more, metadata = read_table(out)
     assert more[: len(first)] == first and {row["index"] for row in more[len(first) :]} == {10_000_005}
     assert set(metadata) >= {"config", "commit"} and list(more[0]) == TRIED.names
+    assert set(read_table(figures / "default.parquet")[1]) == {"command", "seed", "commit", "dirty"}
     assert "| finest | recipe | 6 |" in "\n".join(room_section([figures / "default.parquet"]))
     capsys.readouterr()
     for arguments, refusal in (
