@@ -121,8 +121,8 @@ class SparsifyEnv(gymnasium.Env[LevelGraph, Decision]):
         info |= self._summary(hierarchy)
         return self.observation_space.sample(), reward, not hierarchy.failed, hierarchy.failed, info
 
-    def let_go(self) -> None:
-        """Forget the hierarchy, which is most of what an environment holds; `reset` starts the next one."""
+    def close(self) -> None:
+        """Forget the hierarchy, which is most of what an environment holds; `reset` starts another one all the same."""
         self._builder = self._cycle = None
 
     def _pay_level(self, hierarchy: Hierarchy) -> tuple[float, np.ndarray]:

@@ -133,7 +133,7 @@ class SparsifyEnvRunner(SingleAgentEnvRunner):
                         extra_model_outputs={name: column[position] for name, column in outputs.items()},
                     )
                     if episodes[k].is_done:
-                        envs[k].let_go()
+                        envs[k].close()
             running = [k for k in self._all_but_dropped(running, indices) if not episodes[k].is_done]
         episodes = [episodes[k] for k in self._all_but_dropped(range(len(indices)), indices)]
         self._untrimmed += sum(graph.num_nodes for episode in episodes for graph in episode.get_observations())
