@@ -39,6 +39,16 @@ class Outcome:
     coarse_share: float
 
 
+def paid_for(env: SparsifyEnv, index: int, decide: Decide) -> float:
+    """The sum of the rewards of the episode on training problem `index` in which `decide` is asked once a level."""
+    graph, _ = env.reset(options={"index": index, "solve": False})
+    total, ended = 0.0, False
+    while not ended:
+        graph, reward, terminated, truncated, _ = env.step(decide(graph))
+        total, ended = total + reward, terminated or truncated
+    return total
+
+
 class Episodes:
     """Episodes on the training or held-out problems of `config`, whose decisions index `MENU`.
 
@@ -62,13 +72,8 @@ class Episodes:
 
     def run(self, index: int, decide: Decide) -> Outcome:
         """The episode on problem `index` in which `decide` is asked once a level."""
-        graph, _ = self._env.reset(options={"index": index, "solve": False})
-        reward = 0.0
-        while True:
-            graph, paid, terminated, truncated, _ = self._env.step(decide(graph))
-            reward += paid
-            if terminated or truncated:
-                return _outcome(reward, self._env.hierarchy)
+        reward = paid_for(self._env, index, decide)
+        return _outcome(reward, self._env.hierarchy)
 
     def classical(self, index: int, method: ClassicalMethod) -> Outcome:
         """The same reward for a hierarchy of PyAMG's own, cut and refused by the same limits."""

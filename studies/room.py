@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.record import commit
-from rllib_psparsity.amg.decision import Decide, Decision
+from rllib_psparsity.amg.decision import Decision
 from rllib_psparsity.config.load import load_config, resolved_json
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.deploy.artifact import load_policy
@@ -39,6 +39,7 @@ from rllib_psparsity.evaluation.selector import graph_statistics
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.inference import Inference
 from studies.clone import STUDY
+from studies.episode import paid_for
 from studies.results_file import RESULTS, read_table, write_table
 
 FIRST = 10_000_000
@@ -102,11 +103,11 @@ def tried(env: SparsifyEnv, inference: Inference, index: int) -> Iterator[dict[s
         path.append((graph, policy(graph)))
         return path[-1][1]
 
-    paid = _paid(env, index, watched)
+    paid = paid_for(env, index, watched)
     for level, (graph, own) in enumerate(path[: len(LEVELS)]):
 
         def gain(other: Decision, level: int = level) -> float:
-            return _paid(env, index, lambda asked: other if asked.level == level else policy(asked)) - paid
+            return paid_for(env, index, lambda asked: other if asked.level == level else policy(asked)) - paid
 
         recipes = [
             -np.inf
@@ -184,16 +185,6 @@ def _error(values: np.ndarray) -> float:
 
 def _edge_logits(graph: LevelGraph, inference: Inference, recipe: int) -> np.ndarray:
     return inference.logits([graph]).edge_logits(np.array([recipe]))[0]
-
-
-def _paid(env: SparsifyEnv, index: int, decide: Decide) -> float:
-    """The reward of the episode on training problem `index`."""
-    graph, _ = env.reset(options={"index": index, "solve": False})
-    total, ended = 0.0, False
-    while not ended:
-        graph, reward, terminated, truncated, _ = env.step(decide(graph))
-        total, ended = total + reward, terminated or truncated
-    return total
 
 
 def gather(config: Config, inference: Inference, problems: int, out: Path, say: Callable[[str], None]) -> list[dict]:
