@@ -76,22 +76,20 @@ FIGURES = pa.schema(
 """Mean gains in units of the reward, for a logarithm of the work shares of it, with their standard errors."""
 
 
-def with_share(graph: LevelGraph, inference: Inference, recipe: int, factor: float) -> Decision:
-    """The likeliest edges for this recipe, `factor` times as many as the policy calls strong; equals are all in."""
-    logits = _edge_logits(graph, inference, recipe)
-    count = min(round(factor * int((logits > 0).sum())), len(logits))
-    bound = np.partition(logits, -count)[-count] if count else np.inf
-    return Decision(logits >= bound, recipe)
+def with_share(edge_logits: np.ndarray, recipe: int, factor: float) -> Decision:
+    """`recipe` with its likeliest edges, `factor` times as many as it calls strong by itself; equals are all in."""
+    count = min(round(factor * int((edge_logits > 0).sum())), len(edge_logits))
+    bound = np.partition(edge_logits, -count)[-count] if count else np.inf
+    return Decision(edge_logits >= bound, recipe)
 
 
-def seen(graph: LevelGraph, inference: Inference, decision: Decision) -> np.ndarray:
+def seen(graph: LevelGraph, recipe_logits: np.ndarray, recipe: int, edge_logits: np.ndarray) -> np.ndarray:
     """What the trees see: the graph's statistics, the policy's recipe and its logits, those of the recipe's edges."""
-    own = np.zeros(len(inference.config.recipes))
-    own[decision.recipe] = 1.0
-    edges = _edge_logits(graph, inference, decision.recipe)
-    deciles = np.quantile(edges, np.linspace(0, 1, 11)) if len(edges) else np.zeros(11)
-    share = [decision.edge_is_strong.sum() / max(len(edges), 1)]
-    return np.concatenate([graph_statistics(graph), own, inference.logits([graph]).recipe_logits[0], deciles, share])
+    own = np.zeros(len(recipe_logits))
+    own[recipe] = 1.0
+    deciles = np.quantile(edge_logits, np.linspace(0, 1, 11)) if len(edge_logits) else np.zeros(11)
+    share = [(edge_logits > 0).sum() / max(len(edge_logits), 1)]
+    return np.concatenate([graph_statistics(graph), own, recipe_logits, deciles, share])
 
 
 def tried(env: SparsifyEnv, inference: Inference, index: int) -> Iterator[dict[str, Any]]:
@@ -109,19 +107,21 @@ def tried(env: SparsifyEnv, inference: Inference, index: int) -> Iterator[dict[s
         def gain(other: Decision, level: int = level) -> float:
             return paid_for(env, index, lambda asked: other if asked.level == level else policy(asked)) - paid
 
+        logits = inference.logits([graph])
+        of_own = logits.edge_logits(np.array([own.recipe]))[0]
         recipes = [
             -np.inf
             if recipe.scalar_only and graph.block_size > 1
             else 0.0
             if r == own.recipe
-            else gain(Decision(_edge_logits(graph, inference, r) > 0, r))
+            else gain(Decision(logits.edge_logits(np.array([r]))[0] > 0, r))
             for r, recipe in enumerate(env.menu)
         ]
-        shares = [gain(with_share(graph, inference, own.recipe, factor)) for factor in SHARES]
+        shares = [gain(with_share(of_own, own.recipe, factor)) for factor in SHARES]
         yield {
             "index": index,
             "level": LEVELS[level],
-            "seen": seen(graph, inference, own),
+            "seen": seen(graph, logits.recipe_logits[0], own.recipe, of_own),
             "recipe": recipes,
             "share": [*shares, 0.0],
         }
@@ -181,10 +181,6 @@ def _learnt(inputs: np.ndarray, gains: np.ndarray) -> np.ndarray:
 
 def _error(values: np.ndarray) -> float:
     return float(values.std() / np.sqrt(len(values)))
-
-
-def _edge_logits(graph: LevelGraph, inference: Inference, recipe: int) -> np.ndarray:
-    return inference.logits([graph]).edge_logits(np.array([recipe]))[0]
 
 
 def gather(config: Config, inference: Inference, problems: int, out: Path, say: Callable[[str], None]) -> list[dict]:

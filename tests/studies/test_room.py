@@ -54,10 +54,10 @@ def test_shares_are_of_the_policys_own_and_equals_are_all_in() -> None:
     graph, _ = env.reset(options={"index": 0})
     logits = inference.logits([graph]).edge_logits(np.array([0]))[0]
     own = logits > 0
-    assert np.array_equal(with_share(graph, inference, 0, 1.0).edge_is_strong, own)
-    half = with_share(graph, inference, 0, 0.5).edge_is_strong
+    assert np.array_equal(with_share(logits, 0, 1.0).edge_is_strong, own)
+    half = with_share(logits, 0, 0.5).edge_is_strong
     assert 0.5 * own.sum() - 1 <= half.sum() < own.sum() and logits[half].min() > logits[~half].max()
-    assert with_share(graph, inference, 0, 1e3).edge_is_strong.all()
+    assert with_share(logits, 0, 1e3).edge_is_strong.all()
 
 
 def rows_of(gains: np.ndarray, inputs: np.ndarray) -> list[dict]:
