@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pyamg import MultilevelSolver
 
-from rllib_psparsity.amg.preconditioned_cg import Watch, preconditioned_cg
+from rllib_psparsity.amg.preconditioned_cg import CONVERGED, Watch, preconditioned_cg
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,30 @@ def measure_solve(
     only between hierarchies with PyAMG's defaults, one symmetric Gauss-Seidel sweep before and one after. See
     `preconditioned_cg`, whose `watch` may stop the solve.
 
-    A hierarchy that is not finite, or not positive definite, does not converge; it raises nothing.
+    A hierarchy that is not finite, or not positive definite, does not converge; it raises nothing. Neither does a solve
+    whose recurrence residual has lost touch with ``b - A x``: of the digits that `tol` asks for, fewer than a quarter
+    are there. So ends that of a singular system without a solution, where rounding lets x grow without bound.
     """
     A = ml.levels[0].A
     b = random_right_hand_side(A.shape[0], seed) if b is None else b
     solve = preconditioned_cg(A, b, ml.aspreconditioner(cycle="V"), tol, max_iterations, watch)
+    reason = solve.reason
+    if solve.converged:
+        true = float(np.linalg.norm(b - A @ solve.x)) / solve.residuals[0]
+        if not true <= tol**0.25:
+            reason = f"the recurrence residual has converged, but |b - A x| is {true:.1e} |b|"
+    converged = reason == CONVERGED
     digits = digits_gained(solve.residuals)
     cycle_complexity = ml.cycle_complexity("V")
     return SolveMeasurement(
         iterations=solve.iterations,
         digits=digits,
-        work_per_digit=(cycle_complexity + 1) * solve.iterations / digits if solve.converged else math.inf,
+        work_per_digit=(cycle_complexity + 1) * solve.iterations / digits if converged else math.inf,
         operator_complexity=ml.operator_complexity(),
         cycle_complexity=cycle_complexity,
-        converged=solve.converged,
+        converged=converged,
         residuals=solve.residuals,
-        reason=solve.reason,
+        reason=reason,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as sla
 
+from rllib_psparsity.amg import measurement
 from rllib_psparsity.amg.measurement import measure_solve
+from rllib_psparsity.amg.preconditioned_cg import preconditioned_cg
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,31 @@ def test_not_converged_is_infinite(ml):
     assert result.reason == "not converged in 2 iterations"
     assert result.iterations == 2
     assert result.digits > 0
+
+
+@pytest.mark.parametrize(("error", "converged"), [(0.9e-2, True), (1.1e-2, False)])
+def test_a_quarter_of_the_digits_is_there_in_the_residual_itself(ml, monkeypatch, error, converged):
+    def drifted(*args):
+        solve = preconditioned_cg(*args)
+        return dataclasses.replace(solve, x=(1.0 + error) * solve.x)
+
+    monkeypatch.setattr(measurement, "preconditioned_cg", drifted)
+    result = measure_solve(ml)
+    assert result.converged == converged
+    assert math.isfinite(result.work_per_digit) == converged
+    expected = "converged" if converged else "the recurrence residual has converged, but |b - A x| is 1.1e-02 |b|"
+    assert result.reason == expected
+
+
+def test_singular_system_without_a_solution_never_converges():
+    """Whatever rounding makes of it: with some orders of the unknowns the recurrence residual falls all the same."""
+    A = pyamg.gallery.poisson((12, 12), format="csr")
+    A = sp.csr_array(A - sp.diags_array(A @ np.ones(144)))
+    assert not (A @ np.ones(144)).any()
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(144)
+        permuted = sp.csr_array(A[order][:, order])
+        assert not measure_solve(pyamg.smoothed_aggregation_solver(permuted, max_coarse=10), seed=1).converged
 
 
 def test_tolerance_is_met_by_the_last_residual_only(ml):
