@@ -196,6 +196,9 @@ class TrainingConfig(Section):
     start_from: str | None = None
     """Policy whose weights the run starts from, by the name of a shipped one or the directory of an exported one; its
     network must be the run's. Null starts from nothing."""
+    kickstart_coefficient: float = Field(default=0.0, ge=0)
+    """Weight of KL(teacher || policy) of the recipe choice on the finest level, the teacher being the policy that the
+    run starts from: what it knows there of rare problems is not unlearnt (kickstarting). 0 without `start_from`."""
     iterations: Positive = 45
     """Iterations in all; `resume --set training.iterations=N` raises it."""
     episodes_per_iteration: Positive = 128
@@ -254,6 +257,11 @@ class TrainingConfig(Section):
             raise ValueError(
                 f"epochs is {self.epochs}, but {self.algorithm} learns from an episode once, since a second pass would "
                 "be off-policy; set epochs to 1 or algorithm to ppo"
+            )
+        if self.kickstart_coefficient and self.start_from is None:
+            raise ValueError(
+                f"kickstart_coefficient is {self.kickstart_coefficient:g}, but start_from is null, and there is no "
+                "policy to stay close to; set it to 0, or start_from to a policy"
             )
         if self.sibling_baseline and (self.rollouts_per_problem == 1 or self.algorithm == "reinforce"):
             alone = "a problem has one rollout" if self.rollouts_per_problem == 1 else "reinforce has a moving baseline"

@@ -130,9 +130,15 @@ class SparsifyPPO(PPO):
             self._sync_runners()
 
     def start_from(self, weights: dict[str, np.ndarray]) -> None:
-        """Give the learners, and with them the env runners, these weights of the network, by its ``state_dict``."""
+        """Give the learners, and with them the env runners, these weights of the network, by its ``state_dict``.
+
+        With `training.kickstart_coefficient` they are the teacher's too.
+        """
         state = {NETWORK + name: array for name, array in weights.items()}
-        self.learner_group.set_weights({DEFAULT_MODULE_ID: state})
+        learners: Any = self.learner_group
+        learners.set_weights({DEFAULT_MODULE_ID: state})
+        if self.config.run_config.training.kickstart_coefficient:
+            learners.foreach_learner(lambda learner: learner.keep_teacher())
         self._sync_runners()
 
     def cleanup(self) -> None:

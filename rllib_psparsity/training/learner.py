@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 from typing import Any
@@ -12,13 +13,14 @@ from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity.config.schema import Config
+from rllib_psparsity.policy.network import SparsifierPolicy
 from rllib_psparsity.training.connectors import STEPS
 from rllib_psparsity.training.entropy_coefficient import EntropyCoefficient
 from rllib_psparsity.training.loss import StepBatch, policy_loss
 from rllib_psparsity.training.module import GRAPHS, OUTPUT
 from rllib_psparsity.training.schedules import ITERATION, faded, temperature
 
-ENTROPY_COEFFICIENT = "entropy_coefficient"
+ENTROPY_COEFFICIENT, TEACHER = "entropy_coefficient", "teacher"
 SHUFFLING = 4
 """Spawn key of the minibatches' shuffling."""
 
@@ -28,7 +30,7 @@ class SparsifyLearner(PPOTorchLearner):
 
     RLlib slices and shuffles the object column of `Step`s, so a minibatch size counts whole graphs; here each slice
     becomes one disjoint union. Figures are means over an iteration's updates, logged once. The state holds the entropy
-    coefficient, which may move with every update.
+    coefficient, which may move with every update, and the teacher of `training.kickstart_coefficient`.
 
     An update whose gradient is not finite is skipped and counted, and the optimizer does not hear of it: RLlib's own
     `torch_skip_nan_gradients` lets such a gradient through. Learners share gradients, so all of them skip it.
@@ -37,6 +39,11 @@ class SparsifyLearner(PPOTorchLearner):
     def build(self) -> None:
         super().build()
         self.entropy_coefficient = EntropyCoefficient(self._run)
+        self.teacher: SparsifierPolicy | None = None
+
+    def keep_teacher(self) -> None:
+        """The policy as it is now is what `training.kickstart_coefficient` holds the run to."""
+        self.teacher = _frozen(self._network)
 
     @property
     def _run(self) -> Config:
@@ -68,7 +75,11 @@ class SparsifyLearner(PPOTorchLearner):
     def compute_loss_for_module(self, *, module_id: str, config: Any, batch: Any, fwd_out: Any) -> Any:
         world_size = config.num_learners if self.distributed else 1
         coefficient = self.entropy_coefficient.value * faded(self._run.entropy.fade, self._iteration)
-        loss, figures = policy_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size)
+        teacher_logits = None
+        if self.teacher is not None:
+            with torch.no_grad():
+                teacher_logits = self.teacher(batch[GRAPHS], with_value=False).recipe_logits
+        loss, figures = policy_loss(fwd_out[OUTPUT], batch[STEPS], self._run, coefficient, world_size, teacher_logits)
         self._note(figures | {ENTROPY_COEFFICIENT: coefficient})
         if self._run.entropy.target is not None:
             self.entropy_coefficient.update(self._mean_over_learners(figures["entropy_bonus"], world_size))
@@ -109,13 +120,19 @@ class SparsifyLearner(PPOTorchLearner):
     def _set_temperature(self, updates: int) -> None:
         self._network.temperature.fill_(temperature(self._run.policy.temperature, max(updates, 0)))
 
-    def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return super().get_state(*args, **kwargs) | {ENTROPY_COEFFICIENT: self.entropy_coefficient.get_state()}
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self.teacher is not None and self._check_component(TEACHER, components, not_components):
+            state[TEACHER] = {name: tensor.cpu().numpy() for name, tensor in self.teacher.state_dict().items()}
+        return state | {ENTROPY_COEFFICIENT: self.entropy_coefficient.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         if ENTROPY_COEFFICIENT in state:
             self.entropy_coefficient.set_state(state[ENTROPY_COEFFICIENT])
+        if TEACHER in state:
+            self.teacher = _frozen(self._network)
+            self.teacher.load_state_dict({name: torch.from_numpy(array) for name, array in state[TEACHER].items()})
 
     def _mean_over_learners(self, figure: float, world_size: int) -> float:
         if world_size == 1:
@@ -131,6 +148,10 @@ class SparsifyLearner(PPOTorchLearner):
     def _note(self, figures: dict[str, float]) -> None:
         for name, value in figures.items():
             self._figures[name].append(value)
+
+
+def _frozen(network: SparsifierPolicy) -> SparsifierPolicy:
+    return copy.deepcopy(network).requires_grad_(False)
 
 
 def _finite_mean(values: list[float]) -> float:

@@ -61,7 +61,12 @@ class StepBatch:
 
 
 def policy_loss(
-    output: PolicyOutput, batch: StepBatch, config: Config, entropy_coefficient: float, world_size: int = 1
+    output: PolicyOutput,
+    batch: StepBatch,
+    config: Config,
+    entropy_coefficient: float,
+    world_size: int = 1,
+    teacher_logits: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """The loss of one minibatch, and the figures to log.
 
@@ -69,10 +74,15 @@ def policy_loss(
             - w_r mean_g gain(p_g, A_g)            recipes of decisions g
             + c_v mean_i (Q(i, m) - G(i))^2        nodes i; no such term in REINFORCE
             - c_e H - c_r mean_g H_g
+            + c_k mean_h [h is a finest level] KL(teacher_h || policy_h)        graphs h; with `teacher_logits` alone
 
     with `policy_gain` (Schulman et al. 2017, eq. 9) and H by ``entropy.form`` mean_u H_u, or the mean over decisions of
     the entropy of one softmax over all edges. Gains are per decision: the joint probability of thousands of edges has
     no usable ratio. With ``entropy.detach`` the entropies lose their gradient: the predecessor's bug, for comparison.
+
+    The last term is kickstarting (Schmitt et al. 2018, eq. 3): `teacher_logits` (G, R) are those of the recipes by the
+    policy that the run started from. On the finest level alone: below it, a teacher that learned from one recipe on all
+    levels knows little, and most of what training gains is there.
 
     With several learners, means are over the union of their minibatches: counts are summed over the process group, and
     since DDP averages gradients, sums are scaled by the world size.
@@ -86,11 +96,13 @@ def policy_loss(
     unit_gain = policy_gain(training, log_prob.units, batch.unit_log_prob, unit_advantage)
     recipe_gain = policy_gain(training, log_prob.recipe, batch.recipe_log_prob, batch.recipe_advantage)
     counts = torch.tensor(
-        [unit_gain.numel(), recipe_gain.numel(), value.numel()], dtype=torch.float64, device=value.device
+        [unit_gain.numel(), recipe_gain.numel(), value.numel(), batch.graphs.num_graphs],
+        dtype=torch.float64,
+        device=value.device,
     )
     if world_size > 1:
         torch.distributed.all_reduce(counts)
-    units, decisions, nodes = (counts.clamp(min=1.0) / world_size).tolist()
+    units, decisions, nodes, graphs = (counts.clamp(min=1.0) / world_size).tolist()
 
     negative_gain = (
         -training.edge_weight * unit_gain.sum() / units - training.recipe_weight * recipe_gain.sum() / decisions
@@ -118,7 +130,17 @@ def policy_loss(
         "entropy_softmax_over_edges": softmax_entropy.item(),
         "entropy_bonus": bonus.item(),
     }
+    if teacher_logits is not None:
+        divergence = _divergence_on_finest(teacher_logits, output.recipe_logits, batch.graphs) / graphs
+        loss = loss + training.kickstart_coefficient * divergence
+        figures["kickstart_divergence"] = divergence.item()
     return loss, figures
+
+
+def _divergence_on_finest(teacher_logits: torch.Tensor, logits: torch.Tensor, graphs: GraphBatch) -> torch.Tensor:
+    """Sum of KL(teacher || policy) over the batch's finest levels."""
+    teacher, policy = teacher_logits.log_softmax(1), logits.log_softmax(1)
+    return ((teacher.exp() * (teacher - policy)).sum(1) * (graphs.level == 0)).sum()
 
 
 def chosen_value(output: PolicyOutput, decisions: DecisionBatch) -> torch.Tensor:

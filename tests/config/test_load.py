@@ -144,6 +144,11 @@ def test_a_list_can_be_set_whole() -> None:
             "the one before; set overlap to false or algorithm to ppo",
         ),
         (
+            ["training.kickstart_coefficient=0.05"],
+            "training: kickstart_coefficient is 0.05, but start_from is null, and there is no policy to stay close to; "
+            "set it to 0, or start_from to a policy",
+        ),
+        (
             ["training.sibling_baseline=true", "training.rollouts_per_problem=1"],
             "training: sibling_baseline is true, but a problem has one rollout; set it to false, or "
             "rollouts_per_problem to 2 or more and algorithm to ppo or a2c",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -95,8 +96,10 @@ def reference(config, network, steps, coefficient) -> tuple[torch.Tensor, dict[s
     return loss - coefficient * bonus, {name: figure.item() for name, figure in figures.items()}
 
 
-def loss_of(config, network, steps, coefficient, **kwargs):
+def loss_of(config, network, steps, coefficient, teacher=None, **kwargs):
     batch = StepBatch.from_steps([[step] for step in steps])
+    if teacher is not None:
+        kwargs["teacher_logits"] = teacher(batch.graphs, with_value=False).recipe_logits
     return policy_loss(network(batch.graphs, with_value=True), batch, config, coefficient, **kwargs)
 
 
@@ -133,6 +136,48 @@ def test_loss_and_gradient_decision_by_decision(action, algorithm, form):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-6)
     assert figures == pytest.approx(expected_figures, rel=1e-5, abs=1e-6)
     found, slow = gradient_of(network, loss), gradient_of(network, expected)
+    torch.testing.assert_close(found, slow, rtol=1e-3, atol=1e-5 * slow.abs().max().item())
+
+
+def of_levels(steps, levels):
+    for step, level in zip(steps, levels, strict=True):
+        step.graph = dataclasses.replace(step.graph, level=level)
+    return steps
+
+
+KICKSTART = ("training.start_from=default", "training.kickstart_coefficient=0.7")
+
+
+def teacher_of(action):
+    """Another policy that is sure of its recipes."""
+    return network_of(of_action(action, "policy.head_scale=10"), seed=5).requires_grad_(False)
+
+
+def divergence_on_finest(network, teacher, steps) -> torch.Tensor:
+    """Mean over all graphs, recipe by recipe in double precision; those of other levels count nothing."""
+    total = torch.zeros((), dtype=torch.float64)
+    for step in steps:
+        batch = GraphBatch.from_graphs([step.graph])
+        p, q = (net(batch, with_value=False).recipe_logits[0].double().softmax(0) for net in (teacher, network))
+        if step.graph.level == 0:
+            total = total + sum(p[r] * (p[r].log() - q[r].log()) for r in range(len(p)) if p[r] > 0)
+    return total / len(steps)
+
+
+@ACTIONS
+def test_teacher_counts_on_finest_levels_alone(action):
+    config = of_action(action, *KICKSTART)
+    network, teacher = network_of(config), teacher_of(action)
+    steps = random_steps(config, network)
+    for step, level in zip(steps, (0, 1, 0, 2, 0), strict=True):
+        step.graph = dataclasses.replace(step.graph, level=level)
+    loss, figures = loss_of(config, network, steps, 0.02, teacher=teacher)
+    without, others = loss_of(config, network, steps, 0.02)
+    expected = divergence_on_finest(network, teacher, steps)
+    assert expected.item() > 1e-4
+    assert figures == others | {"kickstart_divergence": pytest.approx(expected.item(), rel=1e-5)}
+    assert (loss - without).item() == pytest.approx(0.7 * expected.item(), rel=1e-4)
+    found, slow = gradient_of(network, loss - without), gradient_of(network, 0.7 * expected)
     torch.testing.assert_close(found, slow, rtol=1e-3, atol=1e-5 * slow.abs().max().item())
 
 
@@ -228,25 +273,25 @@ def test_a_ratio_beyond_the_clip_has_no_gradient(action, better):
 @ALGORITHMS
 @FORMS
 def test_two_learners_have_the_gradient_of_the_union(monkeypatch, action, algorithm, form):
-    config = of_action(action, f"training.algorithm={algorithm}", f"entropy.form={form}")
-    network = network_of(config)
+    config = of_action(action, f"training.algorithm={algorithm}", f"entropy.form={form}", *KICKSTART)
+    network, teacher = network_of(config), teacher_of(action)
     steps = [*random_steps(config, network, 1), *random_steps(config, network, 2)]
     halves = (steps[:3], steps[3:])  # of quite different numbers of nodes
     counts: list[torch.Tensor] = []
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: counts.append(tensor.clone()))
     for half in halves:
-        gradient(config, network, half, 0.02, world_size=2)
+        gradient(config, network, half, 0.02, teacher=teacher, world_size=2)
     union = counts[0] + counts[1]
     assert counts[0].tolist() != counts[1].tolist()
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.copy_(union))
     # DDP averages what the learners find.
-    average = sum(gradient(config, network, half, 0.02, world_size=2) for half in halves) / 2
-    whole = gradient(config, network, steps, 0.02)
+    average = sum(gradient(config, network, half, 0.02, teacher=teacher, world_size=2) for half in halves) / 2
+    whole = gradient(config, network, steps, 0.02, teacher=teacher)
     assert torch.allclose(average, whole, rtol=1e-5, atol=1e-5 * whole.abs().max().item())
-    naive = sum(gradient(config, network, half, 0.02) for half in halves) / 2
+    naive = sum(gradient(config, network, half, 0.02, teacher=teacher) for half in halves) / 2
     assert (naive - whole).norm() > 0.05 * whole.norm(), "the halves are too alike for this test to fail"
-    figures = [loss_of(config, network, half, 0.02, world_size=2)[1] for half in halves]
-    _, expected = loss_of(config, network, steps, 0.02)
+    figures = [loss_of(config, network, half, 0.02, teacher=teacher, world_size=2)[1] for half in halves]
+    _, expected = loss_of(config, network, steps, 0.02, teacher=teacher)
     for name in expected:
         assert sum(part[name] for part in figures) / 2 == pytest.approx(expected[name], rel=1e-5)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_psparsity import cli, load_policy
 from rllib_psparsity.deploy.artifact import save_policy
@@ -48,6 +49,43 @@ def test_learner_and_runners_start_from_it_and_a_resume_does_not(local_ray: None
     with TrainingSession(config, tmp_path / "run", checkpoint, iteration) as session:
         resumed = weights(session._algorithm)
     assert all(np.array_equal(resumed[name].numpy(), learned[name].numpy()) for name in learned)
+
+
+def test_what_it_starts_from_stays_its_teacher(local_ray: None, other: Path, tmp_path: Path) -> None:
+    config = tiny_config(*SETTINGS, f"training.start_from={other}", "training.kickstart_coefficient=0.5")
+    expected = load_policy(other).inference.weights() | {"temperature": np.float32(0.7)}
+
+    def teacher(session: TrainingSession) -> dict[str, np.ndarray]:
+        (told,) = session._algorithm.learner_group.foreach_learner(lambda learner: learner.teacher.state_dict())
+        return {name: tensor.numpy() for name, tensor in told.get().items()}
+
+    def is_expected(told: dict[str, np.ndarray]) -> bool:
+        return told.keys() == expected.keys() and all(np.array_equal(told[name], expected[name]) for name in expected)
+
+    with TrainingSession(config, tmp_path / "run") as session:
+        session.step()
+        assert is_expected(teacher(session))
+        checkpoint, iteration, _ = newest_checkpoint(tmp_path / "run")
+        session.step()
+        unbroken = weights(session._algorithm)
+    for file in other.iterdir():  # the checkpoint has it
+        file.unlink()
+    with TrainingSession(config, tmp_path / "run", checkpoint, iteration) as session:
+        assert is_expected(teacher(session))
+        session.step()
+        resumed = weights(session._algorithm)
+    assert all(np.array_equal(resumed[name].numpy(), unbroken[name].numpy()) for name in unbroken)
+
+
+def test_a_teacher_holds_the_policy_back(local_ray: None, other: Path, tmp_path: Path) -> None:
+    def divergence(coefficient: float) -> float:
+        config = tiny_config(*SETTINGS, f"training.start_from={other}", f"training.kickstart_coefficient={coefficient}")
+        with TrainingSession(config, tmp_path / str(coefficient)) as session:
+            results = [session._algorithm.train() for _ in range(3)]
+        return results[-1]["learners"][DEFAULT_MODULE_ID]["kickstart_divergence"]
+
+    free, held = divergence(1e-9), divergence(100.0)
+    assert 0.0 < held < 0.5 * free
 
 
 def test_a_run_starts_from_nothing_by_default() -> None:
