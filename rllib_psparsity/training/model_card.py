@@ -42,7 +42,9 @@ def _training(config: Config, iteration: int, metrics: Sequence[dict[str, Any]])
     )
     renumbered = config.problems.renumbered
     order = f"\n\nThe nodes of {renumbered:.0%} of the problems were in random order." if renumbered else ""
-    start = f" It went on from the policy `{training.start_from}`." if training.start_from else ""
+    kickstart = training.kickstart_coefficient
+    held = f", held to its recipes on the finest level by a weight of {kickstart:g} (kickstarting)" if kickstart else ""
+    start = f" It went on from the policy `{training.start_from}`{held}." if training.start_from else ""
     network = "a pooled network, its values by the backbone" if policy.network == "pooled" else "backbone"
     reward, recipes = config.reward, "\n".join(f"- {name}" for name in policy.recipes)
     solves = f" with {reward.solves_per_setup} solves a set-up" if reward.solves_per_setup > 1 else ""

@@ -46,6 +46,8 @@ def test_the_card_has_the_problems_of_the_training() -> None:
 def test_the_card_says_what_the_training_went_on_from() -> None:
     config = Config.model_validate({"training": {"start_from": "runs/clone"}})
     assert "It went on from the policy `runs/clone`." in model_card(config, 1)
+    config = Config.model_validate({"training": {"start_from": "runs/clone", "kickstart_coefficient": 0.05}})
+    assert "`runs/clone`, held to its recipes on the finest level by a weight of 0.05 (kick" in model_card(config, 1)
 
 
 def test_shipped_policies_say_what_they_reach_and_where_they_fail() -> None:
