@@ -80,7 +80,7 @@ def policy_loss(
     the entropy of one softmax over all edges. Gains are per decision: the joint probability of thousands of edges has
     no usable ratio. With ``entropy.detach`` the entropies lose their gradient: the predecessor's bug, for comparison.
 
-    The last term is kickstarting (Schmitt et al. 2018, eq. 3): `teacher_logits` (G, R) are those of the recipes by the
+    The last term is kickstarting (Schmitt et al. 2018): `teacher_logits` (G, R) are those of the recipes by the
     policy that the run started from. On the finest level alone: below it, a teacher that learned from one recipe on all
     levels knows little, and most of what training gains is there.
 

@@ -139,12 +139,6 @@ def test_loss_and_gradient_decision_by_decision(action, algorithm, form):
     torch.testing.assert_close(found, slow, rtol=1e-3, atol=1e-5 * slow.abs().max().item())
 
 
-def of_levels(steps, levels):
-    for step, level in zip(steps, levels, strict=True):
-        step.graph = dataclasses.replace(step.graph, level=level)
-    return steps
-
-
 KICKSTART = ("training.start_from=default", "training.kickstart_coefficient=0.7")
 
 
