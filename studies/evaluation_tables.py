@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
-from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY, UNTRAINED_NETWORK
+from rllib_psparsity.evaluation.arms import (
+    LEARNED_SOLVER,
+    PRIOR_ALONE,
+    RELAXATION_ALONE,
+    TRAINED_POLICY,
+    UNTRAINED_NETWORK,
+)
 from rllib_psparsity.evaluation.comparison import geometric_mean
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG, GAMG
 from rllib_psparsity.evaluation.ratios import MethodRatios, method_ratios
@@ -25,6 +31,7 @@ METHODS = (
     PYAMG_DEFAULT.name,
     f"{SELECTOR}, work",
     f"{SELECTOR}, time",
+    RELAXATION_ALONE,
     GAMG,
     BOOMERAMG,
 )

@@ -1,4 +1,4 @@
-"""How long the learned solver takes beside PyAMG's default, hypre and GAMG, by the number of unknowns."""
+"""How long the learned solver takes beside PyAMG's default, relaxation, hypre and GAMG, by the number of unknowns."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from rllib_psparsity.amg.portfolio import PYAMG_DEFAULT
-from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, TRAINED_POLICY
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, RELAXATION_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.comparison import geometric_mean
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG, GAMG
 from studies.target_table import Key, Solved, SuiteRows, solved_by
 
-OTHERS = (PYAMG_DEFAULT.name, GAMG, BOOMERAMG)
+OTHERS = (PYAMG_DEFAULT.name, RELAXATION_ALONE, GAMG, BOOMERAMG)
 BOUNDS = (0, 2_000, 8_000, 30_000, 250_000, math.inf)
 """Of the ranges of unknowns, the smaller one included."""
 LEGEND = (
     "Total time, set-up included, of the learned solver over that of another method, and in brackets of the policy "
-    "alone, without checks and guard: geometric means over the problems of all suites that both solved."
+    "alone, without checks and guard: geometric means over the problems of all suites that both solved, with their "
+    "number where they are not all."
 )
 
 
@@ -46,4 +47,7 @@ def _cell(own: Sequence[dict[Key, Solved]], cases: dict[Key, Solved], keys: Sequ
         [one[key].ratios.time / cases[key].ratios.time for key in keys if key in one and key in cases] for one in own
     ]
     means = [geometric_mean(values) if values else math.nan for values in ratios]
-    return "-" if math.isnan(means[0]) else f"{means[0]:.2f} ({means[1]:.2f})"
+    if math.isnan(means[0]):
+        return "-"
+    solved = len(ratios[0])
+    return f"{means[0]:.2f} ({means[1]:.2f})" + (f", {solved} of {len(keys)}" if solved < len(keys) else "")

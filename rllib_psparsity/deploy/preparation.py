@@ -63,9 +63,10 @@ class System:
 def prepare(A: Any, B: Any) -> System:
     """Check a matrix and its candidates, and bring them into the units that hierarchies are built in."""
     matrix, candidates = check_matrix(A, B)
+    diagonal = matrix.diagonal()
     if B is None:
-        candidates = default_candidates(matrix, candidates)
-    scaled = scaling_of(matrix.diagonal())
+        candidates = default_candidates(matrix, diagonal, candidates)
+    scaled = scaling_of(diagonal)
     if scaled is None:
         return System(matrix, candidates, None, matrix, of_usual_length(candidates))
     return System(matrix, candidates, scaled, scaled.matrix(matrix), of_usual_length(scaled.candidates(candidates)))
@@ -94,7 +95,7 @@ def of_usual_length(B: np.ndarray) -> np.ndarray:
     return B if (np.abs(exponents) <= USUAL_EXPONENT).all() else np.ldexp(B, -exponents)
 
 
-def default_candidates(A: csr_array | bsr_array, constants: np.ndarray) -> np.ndarray:
+def default_candidates(A: csr_array | bsr_array, diagonal: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """What stands for the near-nullspace where a user gave nothing: constants, or 1 / sqrt(a_ii) times constants.
 
     Both are judged by b^T A b / b^T D b, D the diagonal of A, which no diagonal scaling of A and b changes. For
@@ -103,9 +104,8 @@ def default_candidates(A: csr_array | bsr_array, constants: np.ndarray) -> np.nd
 
     Parameters
     ----------
-    constants : (n, K_b), one per unknown of a block
+    diagonal : (n,) of A; constants : (n, K_b), one per unknown of a block
     """
-    diagonal = A.diagonal()
     scaled = constants / np.sqrt(diagonal)[:, None]
     if (diagonal == diagonal[0]).all():
         return constants

@@ -10,6 +10,7 @@ from rllib_psparsity.amg.hierarchy import build_hierarchy
 from rllib_psparsity.amg.limits import Limits
 from rllib_psparsity.amg.recipe import Recipe
 from rllib_psparsity.deploy.artifact import LoadedPolicy
+from rllib_psparsity.deploy.classical import relaxation_hierarchy
 from rllib_psparsity.deploy.decide import policy_decide, prior_decide
 from rllib_psparsity.deploy.solver import learned_solver
 from rllib_psparsity.evaluation.method import Method
@@ -20,6 +21,7 @@ PRIOR_ALONE = "prior alone"
 LEARNED_SOLVER = "learned solver"
 UNTRAINED_NETWORK = "untrained network"
 TRAINED_POLICY = "trained policy"
+RELAXATION_ALONE = "relaxation alone"
 
 
 def policy_methods(
@@ -45,6 +47,14 @@ def guarded_method(policy: LoadedPolicy) -> Method:
         return learned_solver(problem.A, B, policy=policy)
 
     return Method(LEARNED_SOLVER, build)
+
+
+def relaxation_method() -> Method:
+    """Gauss-Seidel without coarse levels, but for the candidates: what is left of multigrid where it is not needed.
+
+    In the kernels that the policies cycle in.
+    """
+    return Method(RELAXATION_ALONE, lambda problem: relaxation_hierarchy(problem.A, problem.B).to_pyamg())
 
 
 def recipe_methods(menu: tuple[Recipe, ...], limits: Limits) -> tuple[Method, ...]:

@@ -8,7 +8,7 @@ from time import process_time
 
 from rllib_psparsity.deploy.artifact import LoadedPolicy
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.evaluation.arms import guarded_method, policy_methods
+from rllib_psparsity.evaluation.arms import guarded_method, policy_methods, relaxation_method
 from rllib_psparsity.evaluation.external_arm import ExternalArm
 from rllib_psparsity.evaluation.external_methods import external_methods
 from rllib_psparsity.evaluation.method import PORTFOLIO_NAMES, Measurable, Method, classical_methods
@@ -16,7 +16,7 @@ from rllib_psparsity.evaluation.selector import read_selector_data, selector_met
 from rllib_psparsity.problems.ranges import nearest
 
 LEARNED, UNGUARDED, PRIOR, UNTRAINED = "learned", "unguarded", "prior", "untrained"
-DEFAULT, PORTFOLIO, EXTERNAL, SELECTOR = "default", "portfolio", "external", "selector"
+DEFAULT, PORTFOLIO, RELAXATION, EXTERNAL, SELECTOR = "default", "portfolio", "relaxation", "external", "selector"
 GROUPS = {
     LEARNED: "learned_solver as a user calls it, with its guard and its tries",
     UNGUARDED: "the policy alone: one try, no guard",
@@ -24,6 +24,7 @@ GROUPS = {
     UNTRAINED: "its network before training, on top of the prior",
     DEFAULT: "PyAMG's default",
     PORTFOLIO: "the 27 classical configurations, of which the virtual best is made",
+    RELAXATION: "conjugate gradients with Gauss-Seidel alone, to tell where multigrid is not needed",
     EXTERNAL: "hypre BoomerAMG and PETSc GAMG, where petsc4py is installed",
     SELECTOR: "trees that choose among the 27, grown from the data of --selector",
 }
@@ -64,6 +65,7 @@ def choose_methods(names: Sequence[str], policy: LoadedPolicy, selector: Path | 
         LEARNED: lambda: (guarded_method(policy),),
         DEFAULT: lambda: (default,),
         PORTFOLIO: lambda: portfolio,
+        RELAXATION: lambda: (relaxation_method(),),
         EXTERNAL: lambda: [ExternalArm(name, method) for name, method in external.items()],
     }
     if wanted & {UNGUARDED, PRIOR, UNTRAINED}:

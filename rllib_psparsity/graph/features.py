@@ -18,11 +18,13 @@ from rllib_psparsity.unsigned import unsigned
 
 LARGEST = 16_384
 """Nodes from which on all sizes look alike: what is best hardly depends on them there, and a policy that has seen few
-such graphs would extrapolate. Beyond it edge features are computed when they are asked for."""
+such graphs would extrapolate."""
+AT_ONCE = 4096
+"""Nodes up to which all edge features are computed at once, since they stay in a processor's cache."""
 
 
 def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGraph:
-    """The observation of the level (A, B): a `LargeLevelGraph`, whose edge features wait, above `LARGEST` nodes.
+    """The observation of the level (A, B): a `LargeLevelGraph`, whose edge features wait, above `AT_ONCE` nodes.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     level : number of the level, 0 for the finest
     """
     graph = large_level_graph(A, B, level)
-    return graph if graph.num_nodes > LARGEST else graph.complete()
+    return graph if graph.num_nodes > AT_ONCE else graph.complete()
 
 
 def large_level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LargeLevelGraph:

@@ -230,25 +230,28 @@ def own_feature(indptr, indices, values, rows, feature, out):
 
 
 @compiled()
-def nearest_of(nodes, indptr, indices, values, rows, nearest):
-    """The evolution distances of these nodes to their nearest neighbours."""
+def nearest_of(ends, indptr, indices, values, rows, distance, nearest):
+    """The evolution distance to the nearest neighbour, for each end of these edges (2, S); 0 before, and elsewhere."""
     indptr, indices = unsigned(indptr), unsigned(indices)
     diagonal, _, _, _, _, weight, stay, evolved = rows
     spread = np.zeros(len(indptr) - 1)
-    for k in range(len(nodes)):
-        i = nodes[k]
-        start, end = indptr[i], indptr[i + 1]
-        _scatter(i, start, end, indices, values, weight, spread)
-        nearest[k] = np.inf
-        for e in range(start, end):
-            j = indices[e]
-            w = values[e]
-            if j == i or w == 0.0:
-                continue
-            path, _ = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
-            far = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
-            nearest[k] = min(nearest[k], far)
-        _clear(start, end, indices, spread)
+    for side in range(2):
+        for k in range(ends.shape[1]):
+            i = ends[side, k]
+            if nearest[i] == 0.0:
+                start, end = indptr[i], indptr[i + 1]
+                _scatter(i, start, end, indices, values, weight, spread)
+                nearest[i] = np.inf
+                for e in range(start, end):
+                    j = indices[e]
+                    w = values[e]
+                    if j == i or w == 0.0:
+                        continue
+                    path, _ = _meet(spread, spread[j] * diagonal[j], indices, values, indptr[j], indptr[j + 1])
+                    far = _distance(path - w * (stay[i] + stay[j]), weight[j] * evolved[i], weight[i] * evolved[j])
+                    nearest[i] = min(nearest[i], far)
+                _clear(start, end, indices, spread)
+            nearest[i] = min(nearest[i], distance[k])  # a coupling may be there in one direction only
 
 
 @compiled()

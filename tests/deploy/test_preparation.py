@@ -47,15 +47,15 @@ def test_a_factor_changes_nothing_but_the_finest_level(factor):
 
 def test_candidates_follow_the_units():
     A, ones = check_matrix(poisson((30, 30), format="csr"))
-    assert default_candidates(A, ones) is ones
+    assert default_candidates(A, A.diagonal(), ones) is ones
     units = 10.0 ** np.random.default_rng(0).uniform(-4, 4, 900)
     K, _ = check_matrix(sp.diags_array(units) @ A @ sp.diags_array(units))
-    np.testing.assert_allclose(default_candidates(K, ones)[:, 0] * units, 0.5)
+    np.testing.assert_allclose(default_candidates(K, K.diagonal(), ones)[:, 0] * units, 0.5)
     jumps = np.where(np.arange(900) % 30 < 15, 1.0, 1e4)  # a coefficient that jumps is no change of units
     W = sp.csr_array(sp.diags_array(jumps) @ A)
     W = sp.csr_array(np.minimum(W.toarray(), W.toarray().T) * (1 - np.eye(900)))
     L, _ = check_matrix(sp.diags_array(-W.sum(axis=1) + 1e-3) + W)
-    assert default_candidates(L, ones) is ones
+    assert default_candidates(L, L.diagonal(), ones) is ones
 
 
 @pytest.mark.filterwarnings("error")

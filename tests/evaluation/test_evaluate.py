@@ -193,11 +193,12 @@ def test_pictures(tmp_path):
 def test_the_command(tmp_path, suite_file, capsys):
     out = tmp_path / "rows.parquet"
     arguments = ["evaluate", "--policy", POLICY, "--suite", suite_file, "--out", str(out), "--repeats", "1"]
-    arguments += ["--methods", "learned", "unguarded", "prior", "untrained", "default", SA, RUGE]
+    arguments += ["--methods", "learned", "unguarded", "prior", "untrained", "default", "relaxation", SA, RUGE]
     assert main(arguments) == 0
     rows, metadata = read_rows(out)
     shown = capsys.readouterr().out
-    names = ["learned solver", "prior alone", "trained policy", "untrained network", "PyAMG default", SA]
+    names = ["learned solver", "prior alone", "trained policy", "untrained network", "PyAMG default"]
+    names += ["relaxation alone", SA]
     assert sorted({r["method"] for r in rows}) == sorted([*names, RUGE])
     assert sum(r["method"] == RUGE for r in rows) == 2  # not for blocks
     assert all(r["converged"] and r["nonzeros"] > r["unknowns"] for r in rows)

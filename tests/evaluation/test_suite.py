@@ -24,12 +24,12 @@ def test_shipped_suites_answer_the_questions_of_the_issue():
     suites = {name: read_suite_file(path) for name, path in shipped_suites().items()}
     assert set(suites) == {
         "in_distribution", "sizes", "large", "coefficients", "meshes", "elements", "three_d", "elasticity", "graphs",
-        "real",
+        "real", "sfepy",
     }  # fmt: skip
     seeds = [content.seed for content in suites.values()]
     assert len(set(seeds)) == len(seeds)
     assert {entry.size[1] for entry in suites["sizes"].problems} == {64, 128, 256, 512}
-    assert all(entry.real for entry in suites["real"].problems)
+    assert all(entry.real for name in ("real", "sfepy") for entry in suites[name].problems)
 
 
 @pytest.mark.parametrize("name", shipped_suites())

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.graph import features
-from rllib_psparsity.graph.features import LARGEST, large_level_graph, level_graph
+from rllib_psparsity.graph.features import AT_ONCE, large_level_graph, level_graph
 from rllib_psparsity.graph.large_graph import SAMPLE, LargeLevelGraph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from tests.environment.tiny import textbook, tiny_config
@@ -61,8 +61,8 @@ def test_a_graph_without_edges() -> None:
     assert all(graph.edge_feature(column).shape == (0,) for column in range(len(EDGE_FEATURES)))
 
 
-def test_it_waits_above_the_largest_size_only_and_travels_complete() -> None:
-    for n, kind in ((LARGEST, LevelGraph), (LARGEST + 1, LargeLevelGraph)):
+def test_it_waits_above_a_size_that_caches_hold_and_travels_complete() -> None:
+    for n, kind in ((AT_ONCE, LevelGraph), (AT_ONCE + 1, LargeLevelGraph)):
         line = csr_array((np.full(n, 2.0), np.arange(n), np.arange(n + 1)), shape=(n, n))
         assert type(level_graph(line, np.ones((n, 1)), 0)) is kind
     A, B = case("jump", 130)
@@ -74,7 +74,7 @@ def test_it_waits_above_the_largest_size_only_and_travels_complete() -> None:
 
 
 def test_an_environment_observes_complete_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "LARGEST", 1)
+    monkeypatch.setattr(features, "AT_ONCE", 1)
     env = SparsifyEnv(tiny_config())
     graph, _ = env.reset(options={"index": 0})
     ended = False

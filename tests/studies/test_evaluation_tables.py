@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
-from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, TRAINED_POLICY
+from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, RELAXATION_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG
 from rllib_psparsity.evaluation.rows import write_rows
 from studies.evaluation_tables import evaluation_section, read_evaluations
@@ -92,21 +92,25 @@ def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
 
 def test_time_beside_other_libraries_by_size() -> None:
     times = {LEARNED_SOLVER: 3.0, TRAINED_POLICY: 2.0, PYAMG_DEFAULT.name: 6.0, FIRST: 1.0, BOOMERAMG: 4.0}
+    slow = {"converged": False, "failure": "400 iterations"}
     rows = [row("a", method, 1.0, seconds) for method, seconds in times.items()]
     rows += [
         row("b", method, 1.0, seconds * 4 if method == BOOMERAMG else seconds) for method, seconds in times.items()
     ]
     rows += [row("c", method, 1.0, seconds, unknowns=LARGE) for method, seconds in times.items()]
     rows[-1] |= {"converged": False, "failure": "diverged"}
+    rows += [row("a", RELAXATION_ALONE, 1.0, 2.0), row("b", RELAXATION_ALONE, 1.0, 2.0, **slow)]
     lines = size_table([("suite", rows)])
     assert line_of(lines, "| unknowns") == [
         "unknowns",
         "problems",
         "/ PyAMG default",
+        "/ relaxation alone",
         "/ PETSc GAMG",
         "/ hypre BoomerAMG",
     ]
     # 3/4 and 3/16, 2/4 and 2/16.
-    assert line_of(lines, "| 0 to 2,000") == ["0 to 2,000", "2", "0.50 (0.33)", "-", "0.38 (0.25)"]
-    assert line_of(lines, "| from 250,000 on") == ["from 250,000 on", "1", "0.50 (0.33)", "-", "-"]
+    small = ["0 to 2,000", "2", "0.50 (0.33)", "1.50 (1.00), 1 of 2", "-", "0.38 (0.25)"]
+    assert line_of(lines, "| 0 to 2,000") == small
+    assert line_of(lines, "| from 250,000 on") == ["from 250,000 on", "1", "0.50 (0.33)", "-", "-", "-"]
     assert size_table([("suite", [one for one in rows if one["method"] != BOOMERAMG])]) == []

