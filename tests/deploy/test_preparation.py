@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from pyamg.gallery import linear_elasticity, poisson
 
 from rllib_psparsity import learned_solver
-from rllib_psparsity.deploy.preparation import default_candidates, of_usual_length, scaling_of
+from rllib_psparsity.deploy.preparation import default_candidates, of_usual_length, prepare, scaling_of
 from rllib_psparsity.problems.validation import check_matrix
 
 
@@ -56,6 +56,30 @@ def test_candidates_follow_the_units():
     W = sp.csr_array(np.minimum(W.toarray(), W.toarray().T) * (1 - np.eye(900)))
     L, _ = check_matrix(sp.diags_array(-W.sum(axis=1) + 1e-3) + W)
     assert default_candidates(L, L.diagonal(), ones) is ones
+
+
+def test_default_candidates_in_other_units_each_are_relaxed_and_given_ones_are_not():
+    """A graph of uneven degrees that nothing holds: 1 / sqrt(a_ii) is far from its nullspace, in whatever units."""
+    rng = np.random.default_rng(0)
+    i, j = rng.integers(0, 60, (2, 200))
+    W = sp.coo_array((np.ones(400), (np.r_[i, j], np.r_[j, i])), shape=(60, 60)).tocsr()
+    L = sp.csr_array(sp.diags_array(W.sum(axis=1)) - W)
+    units = 10.0 ** rng.uniform(-4, 4, 60)
+    K = sp.csr_array(sp.diags_array(units) @ L @ sp.diags_array(units))
+    K = sp.csr_array((K + K.T) / 2)
+    system = prepare(K, None)
+    assert system.scaling is not None
+
+    def constant(B):
+        """How far the candidate is from the nullspace, 1 / units, relative to its mean."""
+        there = (system.scaling.s[:, None] * B)[:, 0] * units
+        return np.ptp(there) / there.mean()
+
+    unrelaxed = system.scaling.candidates(default_candidates(system.A, system.A.diagonal(), np.ones((60, 1))))
+    assert constant(unrelaxed) > 0.5 and constant(system.scaled_B) < 1e-9
+    given = 1 / np.sqrt(K.diagonal())
+    assert constant(prepare(K, given).scaled_B) == pytest.approx(constant(unrelaxed))
+    assert np.array_equal(prepare(L, None).scaled_B, np.ones((60, 1)))  # in one unit nothing is relaxed here
 
 
 @pytest.mark.filterwarnings("error")
