@@ -101,9 +101,10 @@ def test_singular_parts_are_solved_with_candidates_that_are_nearly_dependent(siz
     [
         Case("disconnected", 128, "eight decades", "coo with duplicates", 1803055173, use="default, three tries"),
         Case("neumann", 59, "eight decades", "csr", 749905869, use="many_solves"),
+        Case("diagonal", 606, "eight decades", "csr", 965918053, use="default"),
     ],
 )
-def test_singular_parts_in_other_units_each_are_solved(case):
+def test_singular_parts_and_unknowns_alone_in_other_units_each_are_solved(case):
     """Without relaxed candidates their coarse levels looked definite, and rounding grew by 1e7 in every cycle."""
     assert check(case) == ""
 

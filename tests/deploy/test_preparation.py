@@ -58,28 +58,51 @@ def test_candidates_follow_the_units():
     assert default_candidates(L, L.diagonal(), ones) is ones
 
 
+def graph_laplacian(n):
+    """Of a random graph with uneven degrees that nothing holds."""
+    i, j = np.random.default_rng(0).integers(0, n, (2, 3 * n))
+    W = sp.coo_array((np.ones(6 * n), (np.r_[i, j], np.r_[j, i])), shape=(n, n)).tocsr()
+    return sp.csr_array(sp.diags_array(W.sum(axis=1)) - W)
+
+
+def in_own_units(A):
+    units = 10.0 ** np.random.default_rng(0).uniform(-4, 4, A.shape[0])
+    K = sp.csr_array(sp.diags_array(units) @ A @ sp.diags_array(units))
+    return sp.csr_array((K + K.T) / 2), units
+
+
+def from_nullspace(system, B, units):
+    """How far a candidate is from the nullspace, 1 / units, relative to its mean."""
+    there = (system.scaling.s[:, None] * B)[:, 0] * units
+    return np.ptp(there[:60]) / there[:60].mean()
+
+
+def unrelaxed(system):
+    constants = np.ones((len(system.B), 1))
+    return system.scaling.candidates(default_candidates(system.A, system.A.diagonal(), constants))
+
+
 def test_default_candidates_in_other_units_each_are_relaxed_and_given_ones_are_not():
-    """A graph of uneven degrees that nothing holds: 1 / sqrt(a_ii) is far from its nullspace, in whatever units."""
-    rng = np.random.default_rng(0)
-    i, j = rng.integers(0, 60, (2, 200))
-    W = sp.coo_array((np.ones(400), (np.r_[i, j], np.r_[j, i])), shape=(60, 60)).tocsr()
-    L = sp.csr_array(sp.diags_array(W.sum(axis=1)) - W)
-    units = 10.0 ** rng.uniform(-4, 4, 60)
-    K = sp.csr_array(sp.diags_array(units) @ L @ sp.diags_array(units))
-    K = sp.csr_array((K + K.T) / 2)
+    L = graph_laplacian(60)
+    K, units = in_own_units(L)
     system = prepare(K, None)
     assert system.scaling is not None
-
-    def constant(B):
-        """How far the candidate is from the nullspace, 1 / units, relative to its mean."""
-        there = (system.scaling.s[:, None] * B)[:, 0] * units
-        return np.ptp(there) / there.mean()
-
-    unrelaxed = system.scaling.candidates(default_candidates(system.A, system.A.diagonal(), np.ones((60, 1))))
-    assert constant(unrelaxed) > 0.5 and constant(system.scaled_B) < 1e-9
-    given = 1 / np.sqrt(K.diagonal())
-    assert constant(prepare(K, given).scaled_B) == pytest.approx(constant(unrelaxed))
+    far = from_nullspace(system, unrelaxed(system), units)
+    assert far > 0.5 and from_nullspace(system, system.scaled_B, units) < 1e-6
+    given = prepare(K, 1 / np.sqrt(K.diagonal()))
+    assert from_nullspace(given, given.scaled_B, units) == pytest.approx(far)
     assert np.array_equal(prepare(L, None).scaled_B, np.ones((60, 1)))  # in one unit nothing is relaxed here
+
+
+def test_parts_without_smooth_error_keep_their_candidates():
+    """Unknowns on their own, and a part with a strong shift, beside one that nothing holds."""
+    shifted = sp.diags_array([-1.0, 30.0, -1.0], offsets=[-1, 0, 1], shape=(10, 10))
+    K, units = in_own_units(sp.csr_array(sp.block_diag([graph_laplacian(60), shifted, np.eye(10)])))
+    system = prepare(K, None)
+    assert system.scaling is not None
+    assert from_nullspace(system, system.scaled_B, units) < 1e-6
+    factors = (system.scaled_B / unrelaxed(system))[60:]
+    assert (factors == factors[0]).all() and np.log2(factors[0, 0]) % 1 == 0
 
 
 @pytest.mark.filterwarnings("error")
