@@ -111,14 +111,7 @@ class Level:
         if self.number >= self.relaxed_levels:
             return self.B
         if self._candidates is None:
-            B = np.array(self.B, dtype=float, order="C")
-            if self.A.format == "csr" and B.shape[1] == 1:
-                self.relaxation().smooth_one(B[:, 0], CANDIDATE_SWEEPS)
-            else:
-                zero = np.zeros_like(B)
-                for _ in range(CANDIDATE_SWEEPS):
-                    self.relaxation()(zero, B)
-            self._candidates = B
+            self._candidates = self.relaxation().smooth(self.B, CANDIDATE_SWEEPS)
         return self._candidates
 
     @property

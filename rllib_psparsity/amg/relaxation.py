@@ -45,6 +45,17 @@ class Relaxation:
             sweeps = BlockSweeps(A, self.halves(), self.inverse)
             x[:] = by_strips(sweeps.once, b, x)
 
+    def smooth(self, B: np.ndarray, sweeps: int) -> np.ndarray:
+        """What as many calls for A X = 0 leave of X = B (n, K), in another array."""
+        X = np.array(B, dtype=float, order="C")
+        if self.A.format == "csr" and X.shape[1] == 1:
+            self.smooth_one(X[:, 0], sweeps)
+        else:
+            zero = np.zeros_like(X)
+            for _ in range(sweeps):
+                self(zero, X)
+        return X
+
     def smooth_one(self, x: np.ndarray, sweeps: int) -> None:
         """As many calls for A x = 0 and one vector x (n,), of a csr matrix with sorted indices.
 

@@ -128,9 +128,7 @@ def _relaxed(A: csr_array | bsr_array, B: np.ndarray) -> np.ndarray:
 
     What a diagonal entry alone holds, or a strong shift, has no smooth error.
     """
-    relax, zero, relaxed = Relaxation(A), np.zeros_like(B, order="C"), np.array(B, dtype=float, order="C")
-    for _ in range(SWEEPS):
-        relax(zero, relaxed)
+    relaxed = Relaxation(A).smooth(B, SWEEPS)
     nodes = len(A.indptr) - 1
     pattern = csr_array((np.ones(len(A.indices)), A.indices, A.indptr), shape=(nodes, nodes))
     count, part = connected_components(pattern, directed=False)

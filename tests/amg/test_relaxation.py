@@ -113,3 +113,14 @@ def test_smoothing_one_vector_leaves_an_empty_row_alone():
     x = np.array([1.0, 5.0, 1.0])
     Relaxation(A).smooth_one(x, 1)
     np.testing.assert_allclose(x, [0.125, 5.0, 0.25])
+
+
+@pytest.mark.parametrize("num_vectors", [1, 3])
+@pytest.mark.parametrize("name", ["nine_point", "elasticity"])
+def test_smoothing_several_vectors_equals_pyamg_and_leaves_them_as_they_were(name, num_vectors):
+    A = problem(name).A
+    zero, B = np.zeros((A.shape[0], num_vectors)), vectors(A.shape[0], num_vectors)[1]
+    kept = B.copy()
+    expected = sweep(A, zero, sweep(A, zero, B))
+    np.testing.assert_allclose(Relaxation(A).smooth(B, 2), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    assert np.array_equal(B, kept)

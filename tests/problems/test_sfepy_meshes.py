@@ -15,13 +15,12 @@ from rllib_psparsity.problems.real import MissingPackage, package, real_problem,
 meshio = pytest.importorskip("meshio")
 from skfem.io.meshio import to_meshio  # noqa: E402  which needs meshio
 
-CUBE = skfem.MeshHex.init_tensor(*(np.linspace(0, side, 4) for side in (1, 2, 5)))
 MESHES = {
     "part.mesh": skfem.MeshTri.init_circle(2),
     "flat.vtk": skfem.MeshTri.init_lshaped().refined(2),
     "quads.mesh": skfem.MeshQuad.init_tensor(np.linspace(0, 1, 5), np.linspace(0, 3, 6)),
     "ball.vtk": skfem.MeshTet.init_ball(2),
-    "cube.mesh": CUBE,
+    "cube.mesh": skfem.MeshHex.init_tensor(*(np.linspace(0, side, 4) for side in (1, 2, 5))),
 }
 
 

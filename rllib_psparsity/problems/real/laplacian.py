@@ -39,7 +39,7 @@ def laplacian(mesh: Any, element: str, name: str) -> tuple[csr_array, str]:
     return symmetric_csr(laplace.assemble(basis)[interior][:, interior]), element
 
 
-def refinements(name: str, digits: str, example: str) -> int:
+def checked_refinements(name: str, digits: str, example: str) -> int:
     """How often the mesh of this name is to be refined."""
     if not digits.isdecimal() or int(digits) > 9:
         raise InputError(f"the mesh {name!r} does not go on with a number of refinements from 0 to 9; write {example}")

@@ -9,7 +9,7 @@ import numpy as np
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
-from rllib_psparsity.problems.real.laplacian import laplacian, refinements
+from rllib_psparsity.problems.real.laplacian import checked_refinements, laplacian
 
 FAMILY = "real mesh"
 OF_HIGHER_DEGREE = "real mesh, degree 2 and 3"
@@ -29,7 +29,7 @@ def problem(name: str) -> Problem:
     digits, _, element = rest.partition("/")
     if shape not in MESHES:
         raise InputError(f"there is no mesh {shape!r}; {nearest(shape, MESHES)}")
-    mesh = MESHES[shape](refinements(name, digits, f"{shape}/2"))
+    mesh = MESHES[shape](checked_refinements(name, digits, f"{shape}/2"))
     matrix, element = laplacian(mesh, element, name)
     return Problem(matrix, np.ones((matrix.shape[0], 1)), f"mesh/{name}", _family(mesh.dim(), element), {})
 

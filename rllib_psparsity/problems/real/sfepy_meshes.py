@@ -10,7 +10,7 @@ import numpy as np
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
-from rllib_psparsity.problems.real.laplacian import laplacian, refinements
+from rllib_psparsity.problems.real.laplacian import checked_refinements, laplacian
 from rllib_psparsity.problems.real.package import directory_of
 
 FAMILY = "sfepy mesh"
@@ -31,7 +31,7 @@ def problem(name: str) -> Problem:
     files = {path.name: path for path in sorted(directory.glob("[23]d/**/*")) if path.suffix in FORMATS}
     if file not in files:
         raise InputError(f"sfepy has no mesh {file!r} in two or three dimensions; {nearest(file, files)}")
-    times = refinements(name, digits, f"{file}/1")
+    times = checked_refinements(name, digits, f"{file}/1")
     matrix, _ = laplacian(_read(files[file]).refined(times), element, name)
     return Problem(matrix, np.ones((matrix.shape[0], 1)), f"sfepy/{name}", FAMILY, {})
 
