@@ -46,6 +46,7 @@ SIZES = {
     "random_field_elements": (18, 40),
     "tensor_elements": (18, 40),
     "hexahedral_elements": (6, 11),
+    "tetrahedral_elements": (6, 11),
     "discontinuous_galerkin": (18, 40),
     "triangular_elements": (18, 40),
     "neighbour_graph": (18, 40),

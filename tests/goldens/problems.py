@@ -18,6 +18,7 @@ from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
 
 FILE = Path(__file__).with_name("problems.json")
+IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements")
 
 
 def problems() -> Iterator[tuple[str, Problem]]:

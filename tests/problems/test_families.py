@@ -116,6 +116,7 @@ def test_same_seed_same_matrix_other_seed_other_field(name):
         "random_field_elements",
         "tensor_elements",
         "hexahedral_elements",
+        "tetrahedral_elements",
         "discontinuous_galerkin",
         "triangular_elements",
         "neighbour_graph",

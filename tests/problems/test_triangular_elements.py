@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from rllib_psparsity.problems.families.triangular_elements import lagrange_points, make, refined, stiffness
+from rllib_psparsity.problems.families.triangular_elements import make, refined
 from rllib_psparsity.problems.families.triangular_mesh import lattice
 
 PARAMETERS = {"epsilon": 0.3, "theta": 0.6, "jitter": 0.2, "grading": 1.2}
@@ -43,22 +43,6 @@ def test_it_is_scikit_fems(degree, refinements):
     np.testing.assert_allclose(
         problem.A.toarray()[np.ix_(ours, ours)], expected[np.ix_(theirs, theirs)], rtol=0, atol=1e-10
     )
-
-
-@pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
-def test_energy_of_a_polynomial_is_exact(degree):
-    """u = (x + 2 y)^degree on the unit triangle: its slopes are degree (x + 2 y)^(degree - 1) (1, 2)."""
-    corners = np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
-    x = lagrange_points(degree) @ corners[0] / degree
-    u = (x @ [1.0, 2.0]) ** degree
-    (element,) = stiffness(corners, 0.25, 0.0, degree)
-    t, w = np.polynomial.legendre.leggauss(8)
-    t, w = (t + 1) / 2, w / 2
-    p, q = np.meshgrid(t, t)
-    slope = degree * (p * (1 - q) + 2 * q) ** (degree - 1)  # the square collapsed onto the triangle
-    energy = np.sum(np.outer(w, w) * (1 - q) * slope**2) * (1 + 0.25 * 4)
-    assert u @ element @ u == pytest.approx(energy, rel=1e-10)
-    assert element @ np.ones(len(u)) == pytest.approx(np.zeros(len(u)), abs=1e-9)
 
 
 def test_refined_triangles_are_a_quarter_and_fit():

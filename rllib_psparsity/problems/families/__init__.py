@@ -17,6 +17,7 @@ from rllib_psparsity.problems.families import (
     power_network,
     random_field_elements,
     tensor_elements,
+    tetrahedral_elements,
     triangular_elements,
     triangular_mesh,
     unstructured_diffusion,
@@ -42,6 +43,7 @@ FAMILIES: dict[str, Family] = {
         discontinuous_galerkin,
         triangular_elements,
         neighbour_graph,
+        tetrahedral_elements,
     )
 }
 """Every built-in family by its name."""
