@@ -13,7 +13,7 @@ from rllib_psparsity.problems.problem import Problem
 LAPLACIAN = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
 
 
-SIDE = 48
+SIDE = 64
 """Enough for a coarse level that is coarsened in its turn: it has kernels of its own."""
 
 
@@ -23,7 +23,7 @@ def kind_of(problem: Problem) -> tuple[int, int]:
 
 
 def warm_up_problem(block: int, num_candidates: int) -> Problem:
-    """A Laplacian of some 2,300 unknowns of this kind, as a csr_array for blocks of 1."""
+    """A Laplacian of some 4,000 unknowns of this kind, as a csr_array for blocks of 1."""
     A = stencil_matrix(LAPLACIAN, (block * (SIDE // block), SIDE))
     n = A.shape[0]
     others = np.random.default_rng(0).standard_normal((n, max(num_candidates - block, 0)))
