@@ -20,6 +20,7 @@ from rllib_psparsity.deploy.artifact import save_policy
 from rllib_psparsity.errors import SetupFailure
 from rllib_psparsity.evaluation import solve as solve_module
 from rllib_psparsity.evaluation.arms import recipe_methods
+from rllib_psparsity.evaluation.warm_up import warm_up_problem
 from rllib_psparsity.policy.network import untrained_network
 from rllib_psparsity.problems.vectors import load_vector
 
@@ -117,7 +118,8 @@ def test_kernels_are_loaded_before_the_set_up_that_is_timed(
 
     monkeypatch.setattr("rllib_psparsity.evaluation.arms.recipe_methods", methods)
     assert main(["solve", str(matrix), "--no-guard", "--policy", "default"]) == 0
-    assert built == [(2304, blocks), (SIDE * SIDE * (3 if blocks else 1), blocks)]
+    block = 3 if blocks else 1
+    assert built == [(warm_up_problem(block, block).num_unknowns, blocks), (SIDE * SIDE * block, blocks)]
     assert "sa/jacobi/evolution" in recipes and ("classical/modified/evolution" in recipes) is not blocks
 
 
