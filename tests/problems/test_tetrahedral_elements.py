@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 
 from rllib_psparsity.problems.families.tetrahedral_elements import lattice, make
+from tests.problems.order import assert_same_but_for_order
 
 CELLS = 3
 SIZES = {1: 3, 2: 7}
@@ -34,13 +35,7 @@ def test_it_is_scikit_fems(degree, grading):
     form = skfem.BilinearForm(lambda u, v, w: sum(k * u.grad[i] * v.grad[i] for i, k in enumerate((1.0, 1.0, 0.3))))
     inside = basis.complement_dofs(basis.get_dofs())
     expected = form.assemble(basis)[inside][:, inside].toarray()
-    assert problem.A.shape == expected.shape
-    # The same unknowns in another order, found by the solution for a right-hand side of ones, which differs everywhere.
-    solution = np.linalg.inv(problem.A.toarray()).sum(axis=1), np.linalg.inv(expected).sum(axis=1)
-    ours, theirs = (np.argsort(np.round(w / w.max(), 9), kind="stable") for w in solution)
-    np.testing.assert_allclose(
-        problem.A.toarray()[np.ix_(ours, ours)], expected[np.ix_(theirs, theirs)], rtol=0, atol=1e-10
-    )
+    assert_same_but_for_order(problem.A.toarray(), expected)
 
 
 @pytest.mark.parametrize("cells", [2, 4])
