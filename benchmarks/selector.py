@@ -47,6 +47,7 @@ SIZES = {
     "tensor_elements": (18, 40),
     "hexahedral_elements": (6, 11),
     "tetrahedral_elements": (6, 11),
+    "tetrahedral_elasticity": (4, 8),
     "discontinuous_galerkin": (18, 40),
     "triangular_elements": (18, 40),
     "neighbour_graph": (18, 40),

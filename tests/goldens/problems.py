@@ -18,13 +18,13 @@ from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
 
 FILE = Path(__file__).with_name("problems.json")
-IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements")
+IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements", "tetrahedral_elasticity")
 
 
 def problems() -> Iterator[tuple[str, Problem]]:
     """Of each family three small ones and three of the size that training uses."""
     for name in sorted(FAMILIES):
-        for size in ((3, 6), (7, 11) if name in ("diffusion_3d", "hexahedral_elements") else (24, 40)):
+        for size in ((3, 6), (7, 11) if name in IN_SPACE else (24, 40)):
             family = FamilyConfig(family=name, size=size)
             distribution = ProblemDistribution(ProblemsConfig(families=(family,)), seed=11)
             for index in range(3):

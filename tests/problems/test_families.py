@@ -117,6 +117,7 @@ def test_same_seed_same_matrix_other_seed_other_field(name):
         "tensor_elements",
         "hexahedral_elements",
         "tetrahedral_elements",
+        "tetrahedral_elasticity",
         "discontinuous_galerkin",
         "triangular_elements",
         "neighbour_graph",

@@ -17,6 +17,7 @@ from rllib_psparsity.problems.families import (
     power_network,
     random_field_elements,
     tensor_elements,
+    tetrahedral_elasticity,
     tetrahedral_elements,
     triangular_elements,
     triangular_mesh,
@@ -44,6 +45,7 @@ FAMILIES: dict[str, Family] = {
         triangular_elements,
         neighbour_graph,
         tetrahedral_elements,
+        tetrahedral_elasticity,
     )
 }
 """Every built-in family by its name."""

@@ -29,23 +29,33 @@ def lattice(cells: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.all((points > 0) & (points < 1), axis=1)
 
 
+def shaken_mesh(
+    rng: np.random.Generator, cells: int, jitter: float, grading: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M, 3) points of the unit cube and (T, 4) tetrahedra, their corners sorted.
+
+    Interior points of the `lattice` are moved by up to `jitter` cubes along each axis, and all points p go to
+    ``p |p|^grading`` once they are triangulated by Delaunay.
+    """
+    points, interior = lattice(cells)
+    points[interior] += rng.uniform(-jitter, jitter, (int(interior.sum()), 3)) / cells
+    tetrahedra = np.sort(Delaunay(points).simplices, axis=1)
+    volumes = abs(np.linalg.det(points[tetrahedra[:, 1:]] - points[tetrahedra[:, :1]]))
+    points *= np.linalg.norm(points, axis=1, keepdims=True) ** grading
+    return points, tetrahedra[volumes > FLAT * volumes.mean()]
+
+
 def make(
     rng: np.random.Generator, size: int, *, degree: float, epsilon: float, jitter: float, grading: float
 ) -> Problem:
     """Diffusion in 3D, elements of degree 1 or 2 on a lattice of tetrahedra that is shaken and graded.
 
-    -u_xx - u_yy - epsilon u_zz, u = 0 on the boundary of the unit cube. Interior points of a body-centred lattice are
-    moved by up to `jitter` cubes along each axis, and all points p go to ``p |p|^grading`` once they are triangulated
-    by Delaunay. Whole parts of `degree` count; some size^3 unknowns, at corners first, then at the middles of sides.
+    -u_xx - u_yy - epsilon u_zz, u = 0 on the boundary of the unit cube, on a `shaken_mesh`. Whole parts of `degree`
+    count; some size^3 unknowns, at corners first, then at the middles of sides.
     """
     p = int(degree)
     cells = max(2, round((size + 1) / p / 2 ** (1 / 3)))
-    points, interior = lattice(cells)
-    points[interior] += rng.uniform(-jitter, jitter, (int(interior.sum()), 3)) / cells
-    tetrahedra = np.sort(Delaunay(points).simplices, axis=1)
-    volumes = abs(np.linalg.det(points[tetrahedra[:, 1:]] - points[tetrahedra[:, :1]]))
-    tetrahedra = tetrahedra[volumes > FLAT * volumes.mean()]
-    points *= np.linalg.norm(points, axis=1, keepdims=True) ** grading
+    points, tetrahedra = shaken_mesh(rng, cells, jitter, grading)
     unknowns = interior_numbers(tetrahedra, len(points), p)
     matrix = assembled(unknowns, stiffness(points[tetrahedra], np.diag([1.0, 1.0, epsilon]), p))
     parameters = {"degree": degree, "epsilon": epsilon, "jitter": jitter, "grading": grading}
