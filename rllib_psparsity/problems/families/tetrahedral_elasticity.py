@@ -12,7 +12,7 @@ from rllib_psparsity.problems.problem import Problem
 
 
 def rigid_body_modes(points: np.ndarray) -> np.ndarray:
-    """(3 N, 6): the translations along x, y and z, and the rotations about axes through the centre of the (N, 3) points."""
+    """(3 N, 6): the translations along x, y and z, and three rotations about the centre of the (N, 3) points."""
     x, y, z = (points - points.mean(axis=0)).T
     modes = np.zeros((len(points), 3, 6))
     modes[:, range(3), range(3)] = 1
@@ -23,7 +23,7 @@ def rigid_body_modes(points: np.ndarray) -> np.ndarray:
 
 
 def element_matrices(corners: np.ndarray, poisson_ratio: float) -> np.ndarray:
-    """(T, 12, 12) of linear elements on tetrahedra with corners (T, 4, 3), for Young's modulus 1; x, y, z of each corner.
+    """(T, 12, 12) of linear elements on tetrahedra with corners (T, 4, 3), for Young's modulus 1; x, y, z by corner.
 
     With the gradients g of the four functions, of corners a and b: the volume times
     ``lambda g_a g_b^T + mu (g_b g_a^T + (g_a . g_b) I)``.

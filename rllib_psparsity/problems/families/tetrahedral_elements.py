@@ -29,9 +29,7 @@ def lattice(cells: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.all((points > 0) & (points < 1), axis=1)
 
 
-def shaken_mesh(
-    rng: np.random.Generator, cells: int, jitter: float, grading: float
-) -> tuple[np.ndarray, np.ndarray]:
+def shaken_mesh(rng: np.random.Generator, cells: int, jitter: float, grading: float) -> tuple[np.ndarray, np.ndarray]:
     """(M, 3) points of the unit cube and (T, 4) tetrahedra, their corners sorted.
 
     Interior points of the `lattice` are moved by up to `jitter` cubes along each axis, and all points p go to
