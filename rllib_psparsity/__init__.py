@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rllib_psparsity.deploy import learned_solver, load_policy, strength_of_connection, to_petsc
+    from rllib_psparsity.deploy import learned_solver, load_policy, rigid_body_modes, strength_of_connection, to_petsc
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "learned_solver", "load_policy", "strength_of_connection", "to_petsc"]
+__all__ = ["__version__", "learned_solver", "load_policy", "rigid_body_modes", "strength_of_connection", "to_petsc"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from rllib_psparsity.deploy.multilevel import LearnedSolver
 from rllib_psparsity.deploy.petsc import to_petsc
 from rllib_psparsity.deploy.setup_info import SetupInfo
 from rllib_psparsity.deploy.solver import learned_solver, strength_of_connection
+from rllib_psparsity.problems.rigid_body import rigid_body_modes
 
 __all__ = [
     "LearnedSolver",
@@ -15,6 +16,7 @@ __all__ = [
     "load_policy",
     "policy_decide",
     "prior_decide",
+    "rigid_body_modes",
     "save_policy",
     "strength_of_connection",
     "to_petsc",

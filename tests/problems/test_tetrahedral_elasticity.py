@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rllib_psparsity.problems.families.tetrahedral_elasticity import element_matrices, make, rigid_body_modes
+from rllib_psparsity.problems.families.tetrahedral_elasticity import element_matrices, make
 from rllib_psparsity.problems.families.tetrahedral_elements import shaken_mesh
+from rllib_psparsity.problems.rigid_body import rigid_body_modes
 from tests.problems.order import assert_same_but_for_order
 
 SIZE = 3

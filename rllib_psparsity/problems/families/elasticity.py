@@ -9,17 +9,7 @@ from scipy.sparse import bsr_array, coo_array
 
 from rllib_psparsity.problems.families.family import Family, Parameter, symmetric_csr
 from rllib_psparsity.problems.problem import Problem
-
-
-def rigid_body_modes(points: np.ndarray) -> np.ndarray:
-    """(2 N, 3): the translations in x and y and the rotation about the centre of the (N, 2) points."""
-    x, y = (points - points.mean(axis=0)).T
-    modes = np.zeros((2 * len(points), 3))
-    modes[0::2, 0] = 1
-    modes[1::2, 1] = 1
-    modes[0::2, 2] = -y
-    modes[1::2, 2] = x
-    return modes
+from rllib_psparsity.problems.rigid_body import rigid_body_modes
 
 
 def make(rng: np.random.Generator, size: int, *, youngs_modulus: float, poisson_ratio: float) -> Problem:

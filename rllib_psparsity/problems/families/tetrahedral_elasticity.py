@@ -9,17 +9,7 @@ from rllib_psparsity.problems.families.family import Family, Parameter
 from rllib_psparsity.problems.families.line_elements import assembled
 from rllib_psparsity.problems.families.tetrahedral_elements import shaken_mesh
 from rllib_psparsity.problems.problem import Problem
-
-
-def rigid_body_modes(points: np.ndarray) -> np.ndarray:
-    """(3 N, 6): the translations along x, y and z, and three rotations about the centre of the (N, 3) points."""
-    x, y, z = (points - points.mean(axis=0)).T
-    modes = np.zeros((len(points), 3, 6))
-    modes[:, range(3), range(3)] = 1
-    modes[:, 0, 3], modes[:, 1, 3] = -y, x
-    modes[:, 1, 4], modes[:, 2, 4] = -z, y
-    modes[:, 2, 5], modes[:, 0, 5] = -x, z
-    return modes.reshape(-1, 6)
+from rllib_psparsity.problems.rigid_body import rigid_body_modes
 
 
 def element_matrices(corners: np.ndarray, poisson_ratio: float) -> np.ndarray:
