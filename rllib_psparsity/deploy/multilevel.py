@@ -95,7 +95,7 @@ class LearnedSolver(HierarchySolver):
         Raises `InputError` as `learned_solver` does, and for a matrix of another size.
         """
         start = perf_counter()
-        system = prepare(A, self._given_B if B is None else B)
+        system = prepare(A, self._given_B if B is None else B, _block(self.levels[0].A))
         checked = perf_counter() - start
         _require_same_form(system, self.levels[0])
         has_patterns = all(level.pattern is not None for level in self._hierarchy.levels[:-1])
@@ -206,6 +206,7 @@ class LearnedSolver(HierarchySolver):
             guard_reason=setup.reason,
             work_per_digit=setup.work,
             updated=setup.updated,
+            block_size=_block(system.A),
             singular=setup.singular,
         )
 

@@ -68,9 +68,12 @@ class System:
     scaled_B: np.ndarray
 
 
-def prepare(A: Any, B: Any) -> System:
-    """Check a matrix and its candidates, and bring them into the units that hierarchies are built in."""
-    matrix, candidates = check_matrix(A, B)
+def prepare(A: Any, B: Any, block_size: int | None = None) -> System:
+    """Check a matrix and its candidates, and bring them into the units that hierarchies are built in.
+
+    `block_size` is for a matrix that has no blocks of its own, as in `check_matrix`.
+    """
+    matrix, candidates = check_matrix(A, B, block_size=block_size)
     diagonal = matrix.diagonal()
     if B is None:
         candidates = default_candidates(matrix, diagonal, candidates)

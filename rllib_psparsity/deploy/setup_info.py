@@ -44,6 +44,7 @@ class SetupInfo:
         hierarchy is better
     work_per_digit : the guard's estimate for the hierarchy that is used; NaN without a guard
     updated : whether aggregates and patterns are those of an earlier matrix
+    block_size : unknowns a node, which are coarsened together: those of the matrix's blocks, or found out
     singular : whether the matrix is singular as far as the coarsest level shows: then only right-hand sides in its
         range have a solution
     """
@@ -58,6 +59,7 @@ class SetupInfo:
     guard_reason: str
     work_per_digit: float
     updated: bool
+    block_size: int
     singular: bool
 
     @property
@@ -71,6 +73,8 @@ class SetupInfo:
             title += f", the best of {self.tries}"
         if self.updated:
             title += ", aggregates and patterns kept by an update"
+        if self.block_size > 1:
+            title += f", {self.block_size} unknowns a node"
         lines = [f"{title}: {len(self.levels)} levels, operator complexity {self.operator_complexity:.2f}"]
         lines.append(f"{'level':>5} {'unknowns':>10} {'nonzeros':>11}  {'strong edges':>12}  recipe")
         for number, level in enumerate(self.levels):

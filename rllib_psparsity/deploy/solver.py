@@ -32,7 +32,8 @@ def learned_solver(
     ----------
     A : (n, n) sparse or dense array or matrix, real
         Symmetric positive definite, or semidefinite with consistent right-hand sides; as `bsr_array` with square blocks
-        for systems such as elasticity. Never changed, and copied.
+        for systems such as elasticity. Without blocks and B, displacements that come node by node are found out
+        (`problems.blocks`) and taken as blocks. Never changed, and copied.
     B : (n, K_b) or (n,) array, optional
         Near-nullspace candidates. Rigid body modes for elasticity. By default constants, which suit diffusion, or, for
         unknowns that are clearly in other units each, 1 / sqrt(a_ii).
@@ -79,7 +80,7 @@ def strength_of_connection(A: Any, policy: str | Path | LoadedPolicy = "default"
     `learned_solver` takes at its first try. For the arguments see there.
     """
     loaded = _loaded(policy)
-    system = prepare(A, B)
+    system = prepare(A, B, block_size=1)  # whoever asks for rows of unknowns builds on them
     graph = level_graph(system.scaled_A, system.scaled_B, 0)
     return strength_matrix(graph, policy_decide(loaded.inference)(graph).edge_is_strong).astype(float)
 

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.errors import InputError
+from rllib_psparsity.problems.blocks import unknowns_a_node
 
 SYMMETRY_TOLERANCE = 1e-10
 """Largest |a_ij - a_ji| / sqrt(a_ii a_jj); for single precision input 100 of its rounding units."""
@@ -19,7 +20,9 @@ MOST_CANDIDATES = 50
 """Near-nullspace candidates beyond which a coarse level is larger than the fine one. Elasticity has six."""
 
 
-def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[csr_array | bsr_array, np.ndarray]:
+def check_matrix(
+    A: Any, B: Any = None, *, where: str = "the matrix", block_size: int | None = None
+) -> tuple[csr_array | bsr_array, np.ndarray]:
     """Check a matrix and its near-nullspace candidates; return both in canonical form.
 
     Parameters
@@ -30,6 +33,8 @@ def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[c
         Default: constants, one per unknown of a block.
     where : str
         What the error sentences call the matrix, for example a file's name.
+    block_size : int, optional
+        Of an input without blocks, if it divides n. Default: `unknowns_a_node`, or 1 where B is given.
 
     Returns
     -------
@@ -45,12 +50,18 @@ def check_matrix(A: Any, B: Any = None, *, where: str = "the matrix") -> tuple[c
         are counted from 0. That A is positive definite would cost a factorisation, so only pairs of unknowns are
         checked for it.
     """
-    matrix, block_size, tolerance = _as_csr(A, where)
+    matrix, own_block_size, tolerance = _as_csr(A, where)
     _check_finite(matrix, where)
     diagonal = matrix.diagonal()
     _check_diagonal(diagonal, where)
     matrix = _symmetric(matrix, diagonal, tolerance, where)
     _check_pairs(matrix, diagonal, tolerance, where)
+    if own_block_size > 1:
+        block_size = own_block_size
+    elif block_size is None:
+        block_size = unknowns_a_node(matrix) if B is None else 1
+    elif len(diagonal) % block_size:
+        block_size = 1
     candidates = _candidates(B, len(diagonal), block_size, where)
     if block_size > 1:
         blocks = _with_small_indices(bsr_array(matrix.tobsr((block_size, block_size))))

@@ -16,6 +16,7 @@ from rllib_psparsity.deploy.decide import policy_decide
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.inference import inference_of
 from rllib_psparsity.policy.network import SparsifierPolicy
+from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.validation import check_matrix
 
 
@@ -148,3 +149,25 @@ except InputError as error:
         "a policy with the backbone gin needs torch, which is not installed; run "
         "pip install 'rllib_psparsity[train]', or train with the backbone sparse"
     )
+
+
+def test_displacements_without_blocks_are_solved_as_blocks():
+    """Found out where neither blocks nor candidates are given; an update keeps to what the set-up found."""
+    problem = FAMILIES["elasticity"].make(np.random.default_rng(0), 20, youngs_modulus=1.0, poisson_ratio=0.3)
+    plain = csr_array(problem.A)
+    b = np.random.default_rng(1).standard_normal(plain.shape[0])
+    found, given = learned_solver(plain), learned_solver(problem.A)
+    assert found.setup_info.block_size == given.setup_info.block_size == 2
+    assert "2 unknowns a node" in str(found.setup_info)
+    np.testing.assert_array_equal(found.solve(b, accel="cg"), given.solve(b, accel="cg"))
+    as_scalars = learned_solver(plain, np.ones(plain.shape[0]))
+    assert as_scalars.setup_info.block_size == 1 and "a node" not in str(as_scalars.setup_info)
+    shifted = csr_array(plain + diags_array(plain.diagonal()))  # translations cost as much as anything else now
+    assert learned_solver(shifted).setup_info.block_size == 1
+    info = found.update(shifted)
+    assert info.block_size == 2
+    x = found.solve(b, accel="cg", tol=1e-10)
+    assert np.linalg.norm(b - shifted @ x) < 1e-9 * np.linalg.norm(b)
+    assert found.update(plain, problem.B[:, :2]).block_size == 2
+    assert as_scalars.update(shifted).block_size == 1
+    assert strength_of_connection(plain).shape == plain.shape
