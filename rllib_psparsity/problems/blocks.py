@@ -18,8 +18,9 @@ LITTLE = 0.2
 """Largest energy of a translation, v^T A v / v^T D v with the diagonal D of A. Elasticity of a thousand unknowns: below
 0.1, and less on larger matrices; elements whose unknowns fill blocks for another reason: from 0.38."""
 LIKE_CONSTANTS = 5.0
-"""Largest energy of a translation by that of all of them together. Elasticity: up to 2.7; scalar problems in pairs: 4
-and more."""
+"""Largest energy of a translation by that of all of them together. Elasticity: up to 2.7."""
+ROUNDING = 1e-12
+"""Energy that a translation of a body which nothing holds may have."""
 LEAST_NODES = 100
 """Fewer need no multigrid."""
 SAMPLE = 256
@@ -38,7 +39,7 @@ def unknowns_a_node(A: csr_array) -> int:
             products, scale = A @ translations, A.diagonal().reshape(-1, size).sum(axis=0)
             energies = np.sum(translations * products, axis=0) / scale
             together = products.sum() / scale.sum()
-            if energies.max() <= min(LITTLE, LIKE_CONSTANTS * together):
+            if energies.max() <= min(LITTLE, LIKE_CONSTANTS * together + ROUNDING):
                 return size
     return 1
 

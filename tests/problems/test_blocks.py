@@ -57,6 +57,7 @@ def elastic(mesh, element, fixed) -> csr_array:
 )
 def test_elements_of_others(mesh, element, size):
     assert unknowns_a_node(elastic(mesh, element, lambda x: x[0] <= x[0].min() + 1e-9)) == size
+    assert unknowns_a_node(elastic(mesh, element, lambda x: np.zeros(x.shape[1], bool))) == size  # that nothing holds
 
 
 @pytest.mark.parametrize("name", ["elasticity", "tetrahedral_elasticity"])
