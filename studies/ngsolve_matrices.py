@@ -81,13 +81,13 @@ def adapted(mesh: Any, coefficient: Any, degree: int, unknowns: int) -> sp.sparr
         mesh.Refine()
 
 
-def elasticity(mesh: Any, degree: int, fixed: str, poisson: float = 0.3) -> sp.sparray:
-    """Linear elasticity of Young's modulus one, clamped at `fixed`, with a block a point."""
+def elasticity(mesh: Any, degree: int, fixed: str) -> sp.sparray:
+    """Linear elasticity, Young's modulus 1 and Poisson's ratio 0.3, clamped at `fixed`, with a block a point."""
     from ngsolve import BilinearForm, Grad, Id, InnerProduct, Sym, Trace, VectorH1, dx
 
     space = VectorH1(mesh, order=degree, dirichlet=fixed)
     u, v = space.TnT()
-    lame, shear = poisson / ((1 + poisson) * (1 - 2 * poisson)), 0.5 / (1 + poisson)
+    lame, shear = 0.3 / (1.3 * 0.4), 0.5 / 1.3
     strain = Sym(Grad(u))
     stress = 2 * shear * strain + lame * Trace(strain) * Id(mesh.dim)
     return assembled(BilinearForm(InnerProduct(stress, Sym(Grad(v))) * dx), space, mesh.dim)
@@ -209,9 +209,9 @@ def sphere_surface() -> sp.sparray:
     return assembled(BilinearForm((grad(u).Trace() * grad(v).Trace() + 1e-3 * u * v) * ds), space)
 
 
-def spheres_in(matrix: float, ball: float) -> sp.sparray:
+def conducting_spheres(conductivity: float) -> sp.sparray:
     mesh = spheres(0.04)
-    return diffusion(mesh, mesh.MaterialCF({"matrix": matrix, "ball": ball}))
+    return diffusion(mesh, mesh.MaterialCF({"matrix": 1.0, "ball": conductivity}))
 
 
 def thin_plate() -> sp.sparray:
@@ -252,8 +252,8 @@ MATRICES: dict[str, Callable[[], sp.sparray]] = {
     "bracket_quadratic": lambda: diffusion(bracket(0.07), degree=2, fixed="foot"),
     "bracket_time_step": lambda: diffusion(bracket(0.03), 1e-2, 1.0, fixed="foot"),
     "bracket_elasticity": lambda: elasticity(bracket(0.06), 1, "foot"),
-    "spheres_conducting": lambda: spheres_in(1.0, 1e4),
-    "spheres_insulating": lambda: spheres_in(1.0, 1e-4),
+    "spheres_conducting": lambda: conducting_spheres(1e4),
+    "spheres_insulating": lambda: conducting_spheres(1e-4),
     "thin_plate": thin_plate,
     "hexahedra_quadratic": hexahedra_quadratic,
 }

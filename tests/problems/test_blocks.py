@@ -12,8 +12,7 @@ from skfem.models.elasticity import lame_parameters, linear_elasticity
 from rllib_psparsity.problems.blocks import LEAST_NODES, unknowns_a_node
 from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.validation import check_matrix
-
-IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements", "tetrahedral_elasticity")
+from tests.goldens.problems import IN_SPACE
 
 
 def drawn(name: str, seed: int):
