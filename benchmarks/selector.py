@@ -1,6 +1,6 @@
 """The data that the recipe selector of `psparsity evaluate --selector FILE` is grown from.
 
-    python -m benchmarks.selector --problems 1530 --out selector.parquet
+    python -m benchmarks.selector --problems 1620 --out selector.parquet
 
 Random small problems of every family, 300 to 1,600 unknowns, with their pooled features and the figures of the 27
 configurations (one round each). Problem i depends on the seed and i alone; a second call with the same --out and a
@@ -90,7 +90,7 @@ def gather(problems: int, seed: int, out: Path) -> SelectorData:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1530)
+    parser.add_argument("--problems", type=int, default=1620)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("selector.parquet"))
     options = parser.parse_args()
