@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from rllib_psparsity.amg.products import transposed
 from rllib_psparsity.amg.tentative import Tentative
 from rllib_psparsity.compiled import compiled
+from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch
 from rllib_psparsity.unsigned import unsigned
 
 ENERGY_ITERATIONS = 4
@@ -201,11 +202,18 @@ def _next_product(indptr, indices, data, p_indptr, rows, residual, weight, beta,
     ends = indptr[1:]
     along[:] = 0.0
     inner = 0.0
+    hints = np.uint32(len(rows) if len(indices) > CACHED else 0)
     for j in range(len(b)):
         for e in range(p_indptr[j], p_indptr[j + 1]):
             x[e] = residual[e] * weight[rows[e]] + beta * x[e]
             dense[rows[e]] = x[e]
         for e in range(p_indptr[j], p_indptr[j + 1]):
+            if e + ROWS_AHEAD < hints:
+                first = indptr[rows[e + ROWS_AHEAD]]
+                for line in range(4):  # some thirty entries, as coarse levels have
+                    prefetch(data, first + 8 * line)
+                prefetch(indices, first)
+                prefetch(indices, first + 16)
             i = rows[e]
             total = 0.0
             for f in range(indptr[i], ends[i]):

@@ -11,6 +11,7 @@ from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.errors import SetupFailure
+from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch
 from rllib_psparsity.unsigned import unsigned
 
 CSRArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -103,6 +104,7 @@ def _triple_product(
     coarse_indptr, coarse_indices, coarse_data = result
     sums, seen, row = row_of_RA
     coarse_sums, coarse_seen = row_of_result
+    hints = np.uint32(len(r_indices) if len(indices) > CACHED else 0)
     for i in range(num_coarse):
         if count + num_coarse > len(coarse_indices):
             capacity = 2 * len(coarse_indices)
@@ -110,6 +112,12 @@ def _triple_product(
         size = 0
         for e in range(r_indptr[i], r_indptr[i + 1]):
             k, r = r_indices[e], r_data[e]
+            if e + 2 * ROWS_AHEAD < hints:
+                prefetch(start, r_indices[e + 2 * ROWS_AHEAD])
+                first = start[r_indices[e + ROWS_AHEAD]]
+                prefetch(indices, first)
+                prefetch(data, first)
+                prefetch(data, first + 7)  # a row of eight or more has a second line
             for f in range(start[k], end[k]):
                 j = indices[f]
                 if seen[j] != i:
@@ -122,6 +130,10 @@ def _triple_product(
         last = count
         for g in range(size - 1, -1, -1):  # SciPy's order
             k = row[g]
+            if hints > 0 and g >= ROWS_AHEAD:
+                first = p_start[row[g - ROWS_AHEAD]]
+                prefetch(p_indices, first)
+                prefetch(p_data, first)
             if sums[k] == 0.0:
                 continue
             for f in range(p_start[k], p_end[k]):

@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags_array, eye_array, kron
 
 from rllib_psparsity.amg.energy_minimisation import minimise_energy
 from rllib_psparsity.amg.prolongation import aggregate
 from rllib_psparsity.amg.tentative import Tentative, fit_root_node, fit_smoothed_aggregation
+from rllib_psparsity.prefetch import CACHED
 from tests.amg.reference import LEVELS, assert_same_prolongator, energy, level, random_candidate, random_strength
 
 
@@ -38,6 +39,17 @@ def test_equals_pyamg(name, number, degree, root_node, zeros):
         b = random_candidate(A, B, C, rng, zeros)
         P = minimise_energy(A, tentative(C, b, root_node), C, degree)
         assert_same_prolongator(P, energy(A, b, C, degree, root_node), same_pattern=zeros == "nowhere")
+
+
+def test_copies_beyond_the_caches_each_get_the_same_columns():
+    A, B = level("nine_point", 0)
+    C = random_strength(A, B, np.random.default_rng(0))
+    copies = CACHED // A.nnz + 1
+    large, strong = (csr_array(kron(eye_array(copies), M, format="csr")) for M in (A, C))
+    many = minimise_energy(large, tentative(strong, np.tile(B, (copies, 1)), False), strong, 2)
+    P = minimise_energy(A, tentative(C, B, False), C, 2)
+    np.testing.assert_array_equal(many.indices, kron(eye_array(copies), P, format="csr").indices)
+    np.testing.assert_allclose(many.data.reshape(copies, -1), np.tile(P.data, (copies, 1)), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("root_node", [False, True], ids=["sa", "rootnode"])

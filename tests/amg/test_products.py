@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, kron
 
 from rllib_psparsity.amg.products import galerkin_product, sort_rows, transpose
 from rllib_psparsity.amg.prolongation import prolongate
+from rllib_psparsity.prefetch import CACHED
 from tests.amg.cases import MENU
 from tests.amg.reference import LEVELS, level, random_strength
 
@@ -29,6 +30,15 @@ def test_the_galerkin_product_has_the_bits_of_scipys(name, number):
         expected = csr_array(P.T) @ A @ P
         expected.sort_indices()
         assert_same_arrays(galerkin_product(transpose(P), A, P), expected)
+
+
+def test_a_matrix_beyond_the_caches_has_the_same_product():
+    A, B = level("nine_point", 0)
+    P = prolongate(A, B, random_strength(A, B, np.random.default_rng(0)), MENU[0]).P
+    copies = eye_array(CACHED // A.nnz + 1, format="csr")
+    large, many = (csr_array(kron(copies, M, format="csr")) for M in (A, P))
+    expected = csr_array(kron(copies, galerkin_product(transpose(P), A, P), format="csr"))
+    assert_same_arrays(galerkin_product(transpose(many), large, many), expected)
 
 
 @pytest.mark.parametrize("seed", range(20))

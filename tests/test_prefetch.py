@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import njit
+
+from rllib_psparsity.prefetch import prefetch
+
+
+@njit
+def gathered(array, rows, ahead):
+    total = 0.0
+    for e in range(len(rows)):
+        if e + ahead < len(rows):
+            prefetch(array, rows[e + ahead])
+        prefetch(array, len(array) + 100 * e)  # beyond the end
+        total += array[rows[e]]
+    return total
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int32, np.uint32])
+@pytest.mark.parametrize("index", [np.int32, np.uint32, np.int64])
+def test_hints_are_given_and_change_nothing(kind, index):
+    rng = np.random.default_rng(0)
+    array, rows = rng.integers(0, 100, 50).astype(kind), rng.integers(0, 50, 200).astype(index)
+    assert gathered(array, rows, 4) == array[rows].sum(dtype=np.float64)
+    assert any("prefetch" in code for code in gathered.inspect_asm().values())
+
+
+def test_outside_of_kernels_nothing_happens():
+    prefetch(np.zeros(3), 7)
