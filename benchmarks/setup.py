@@ -255,19 +255,14 @@ def summary(case: dict[str, Any], fewest: int) -> dict[str, Any]:
         figures[f"memory_learned_to_{other}"] = round(peaks["learned"] / peaks[other], 3) if peaks[other] else None
     for name in METHODS:
         per_unknown = seconds[name]["median"] / case["unknowns"]
-        growth = {
-            key: statistics.median(
-                row[name][key] / row[smallest(name)][key] * fewest / case["unknowns"] for row in rows
-            )
-            for key in CPU
-        }
+        growth = {key: cost_growth(rows, name, key, case["unknowns"] / fewest) for key in CPU}
         once = ("solve_seconds", "iterations", "converged", "operator_complexity", "levels")
         figures[name] = {
             "seconds": seconds[name],
             "wall_seconds": statistics.median(row[name]["wall_seconds"] for row in rows),
             "microseconds_per_unknown": round(1e6 * per_unknown, 3),
-            "per_unknown_to_smallest": round(growth["seconds"], 3),
-            "per_unknown_to_smallest_user": round(growth["user_seconds"], 3),
+            "per_unknown_to_smallest": growth["seconds"],
+            "per_unknown_to_smallest_user": growth["user_seconds"],
             "added_peak_megabytes": round(case["added_peak_bytes"][name] / 1e6, 1),
             **{key: first[name][key] for key in once},
         }
@@ -279,14 +274,25 @@ def summary(case: dict[str, Any], fewest: int) -> dict[str, Any]:
     return figures
 
 
+def cost_growth(rows: list[dict[str, Any]], name: str, key: str, times: float) -> float | None:
+    """Seconds of a set-up `times` as large as the smallest size's, by unknown and relative to those of the latter.
+
+    None if those of the smallest are always zero: the system counts a process's own seconds by the tick, and may see
+    none in the milliseconds of a small set-up.
+    """
+    ratios = [row[name][key] / row[smallest(name)][key] for row in rows if row[smallest(name)][key]]
+    return round(statistics.median(ratios) / times, 3) if ratios else None
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print one case."""
     print(f"\n{figures['problem']}, {figures['unknowns']} unknowns, {figures['nonzeros']} nonzeros")
     for name in METHODS:
         line = figures[name]
+        user = line["per_unknown_to_smallest_user"]
         print(
             f"  {name:<10}{line['seconds']['median']:>9.3f} s  x{line['per_unknown_to_smallest']:<5.2f} a unknown"
-            f" ({line['per_unknown_to_smallest_user']:.2f} without the system's part)"
+            f" ({'unknown' if user is None else f'{user:.2f}'} without the system's part)"
             f"{line['added_peak_megabytes']:>9.1f} MB   solve {line['solve_seconds']:>8.3f} s in {line['iterations']}"
             f"{'' if line['converged'] else ' (not solved)'}, OC {line['operator_complexity']:.2f}"
         )
