@@ -23,6 +23,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_every_method_is_measured_at_every_size(result: dict) -> None:
     cases = result["figures"]["cases"]
     assert [(case["problem"], case["unknowns"]) for case in cases] == [("3D 7-point", 343)]
+    timed = [one for case in result["repeats"] for row in case["rows"] for one in row.values()]
+    assert sum(one["user_seconds"] for one in timed) > 0
     for case in cases:
         for method in setup.METHODS:
             line = case[method]
