@@ -121,6 +121,7 @@ def test_same_seed_same_matrix_other_seed_other_field(name):
         "discontinuous_galerkin",
         "triangular_elements",
         "neighbour_graph",
+        "closed_surface",
     )
     assert (first.shape != other.shape or not np.array_equal(first, other)) == is_random
 

@@ -6,6 +6,7 @@ from rllib_psparsity.extensions import load_extension, registered, require
 from rllib_psparsity.problems.families import (
     anisotropic_diffusion_fd,
     anisotropic_diffusion_fe,
+    closed_surface,
     diffusion_3d,
     discontinuous_galerkin,
     elasticity,
@@ -46,6 +47,7 @@ FAMILIES: dict[str, Family] = {
         neighbour_graph,
         tetrahedral_elements,
         tetrahedral_elasticity,
+        closed_surface,
     )
 }
 """Every built-in family by its name."""
