@@ -51,7 +51,6 @@ SIZES = {
     "discontinuous_galerkin": (18, 40),
     "triangular_elements": (18, 40),
     "neighbour_graph": (18, 40),
-    "closed_surface": (18, 40),
 }
 SELECTION = 3
 """The split of the seeds; those of training, held-out problems and suites are 0, 1 and 2."""
