@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rllib_psparsity.problems.families.closed_surface import icosahedron, make, sphere_points, surface
-from rllib_psparsity.problems.real.cortex import surface_laplacian
+from rllib_psparsity.problems.surface_laplacian import surface_laplacian
 
 PLAIN = {"stretch": 1.0, "folds": 0.0, "jitter": 0.0}
 BENT = {"stretch": 1.7, "folds": 0.5, "jitter": 0.25}

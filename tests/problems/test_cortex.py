@@ -7,7 +7,7 @@ import pytest
 
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.real import real_problem
-from rllib_psparsity.problems.real.cortex import surface_laplacian
+from rllib_psparsity.problems.surface_laplacian import surface_laplacian
 
 
 def _mesh():

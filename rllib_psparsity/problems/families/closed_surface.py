@@ -8,9 +8,9 @@ from itertools import product
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
-from rllib_psparsity.problems.families.unstructured_diffusion import assembled, element_matrices
+from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem, symmetric_csr
 from rllib_psparsity.problems.problem import Problem
+from rllib_psparsity.problems.surface_laplacian import surface_laplacian
 
 FOLDS = 6
 """Waves that bend the surface."""
@@ -60,26 +60,13 @@ def make(rng: np.random.Generator, size: int, *, shift: float, stretch: float, f
     boundary nothing but the shift keeps the matrix from being singular.
     """
     points, triangles = surface(rng, size, stretch, folds, jitter)
-    corners = _flat(points[triangles])
-    everywhere = np.ones(len(points), dtype=bool)
-    matrix = assembled(triangles, element_matrices(corners, 1.0, 0.0, 0.0), everywhere)
-    area = 0.5 * np.abs(corners[:, 1, 0] * corners[:, 2, 1])
+    matrix = symmetric_csr(surface_laplacian(points, triangles))
+    a, b, c = points[triangles.T]
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
     mass = np.bincount(triangles.ravel(), np.repeat(area / 3, 3), len(points))
     matrix.setdiag(matrix.diagonal() + shift * mass)
     parameters = {"shift": shift, "stretch": stretch, "folds": folds, "jitter": jitter}
     return scalar_problem(matrix, FAMILY.name, size, **parameters)
-
-
-def _flat(corners: np.ndarray) -> np.ndarray:
-    """(T, 3, 2) congruent triangles in the plane for (T, 3, 3) corners: the first at the origin, the second on the
-    first axis."""
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    length = np.linalg.norm(first, axis=1)
-    flat = np.zeros((len(corners), 3, 2))
-    flat[:, 1, 0] = length
-    flat[:, 2, 0] = np.sum(first * second, axis=1) / length
-    flat[:, 2, 1] = np.linalg.norm(np.cross(first, second), axis=1) / length
-    return flat
 
 
 def _on_sphere(points: np.ndarray) -> np.ndarray:

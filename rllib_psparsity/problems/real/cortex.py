@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from scipy.sparse import coo_array
 
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.families.family import symmetric_csr
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.ranges import nearest
 from rllib_psparsity.problems.real.package import directory_of
+from rllib_psparsity.problems.surface_laplacian import surface_laplacian
 
 FAMILY = "real mesh"
 SURFACES = tuple(f"{surface}_{side}" for surface in ("pial", "white", "infl", "sphere") for side in ("left", "right"))
@@ -33,18 +31,3 @@ def problem(name: str) -> Problem:
     points, triangles = (array.data for array in surface.darrays)
     matrix = symmetric_csr(surface_laplacian(points.astype(float), triangles)[:-1, :-1])
     return Problem(matrix, np.ones((matrix.shape[0], 1)), f"nilearn/{name}", FAMILY, {})
-
-
-def surface_laplacian(points: np.ndarray, triangles: np.ndarray) -> Any:
-    """(n, n) CSR stiffness matrix of linear elements on a surface; points (n, 3), triangles (t, 3) of their indices.
-
-    The gradients of a triangle's hat functions are its opposite edges e, turned by a right angle and divided by twice
-    the area: entries ``e_i . e_j / (4 area)``, the cotangent formula (Pinkall and Polthier 1993).
-    """
-    corners = points[triangles]
-    edges = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
-    area = 0.5 * np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
-    values = np.einsum("tid,tjd->tij", edges, edges) / (4.0 * area[:, None, None])
-    rows, columns = np.repeat(triangles, 3, axis=1), np.tile(triangles, 3)
-    n = len(points)
-    return coo_array((values.ravel(), (rows.ravel(), columns.ravel())), shape=(n, n)).tocsr()
