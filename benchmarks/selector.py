@@ -51,6 +51,7 @@ SIZES = {
     "discontinuous_galerkin": (18, 40),
     "triangular_elements": (18, 40),
     "neighbour_graph": (18, 40),
+    "closed_surface": (18, 40),
 }
 SELECTION = 3
 """The split of the seeds; those of training, held-out problems and suites are 0, 1 and 2."""
@@ -90,7 +91,7 @@ def gather(problems: int, seed: int, out: Path) -> SelectorData:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1620)
+    parser.add_argument("--problems", type=int, default=1710)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("selector.parquet"))
     options = parser.parse_args()
