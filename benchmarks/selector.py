@@ -1,6 +1,6 @@
 """The data that the recipe selector of `psparsity evaluate --selector FILE` is grown from.
 
-    python -m benchmarks.selector --problems 1620 --out selector.parquet
+    python -m benchmarks.selector --problems 1710 --out selector.parquet
 
 Random small problems of every family, 300 to 1,600 unknowns, with their pooled features and the figures of the 27
 configurations (one round each). Problem i depends on the seed and i alone; a second call with the same --out and a

@@ -12,6 +12,7 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.evaluation import suite as suite_module
 from rllib_psparsity.evaluation.suite import load_suite, read_suite_file, shipped_suites
 from rllib_psparsity.problems.distribution import ProblemDistribution
+from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
 from rllib_psparsity.problems.real import MissingPackage, package, real_problem
 from rllib_psparsity.problems.validation import check_matrix
@@ -30,6 +31,7 @@ def test_shipped_suites_answer_the_questions_of_the_issue():
     assert len(set(seeds)) == len(seeds)
     assert {entry.size[1] for entry in suites["sizes"].problems} == {64, 128, 256, 512}
     assert all(entry.real for name in ("real", "sfepy") for entry in suites[name].problems)
+    assert {entry.family for content in suites.values() for entry in content.problems if entry.family} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", shipped_suites())
