@@ -73,7 +73,7 @@ def solved_by(suites: Sequence[SuiteRows], method: str) -> dict[Key, Solved]:
     return found
 
 
-def _line(about: str, reached: float, minimum: float, target: float, form: str = "{:.2f}") -> str:
+def _line(about: str, reached: float, minimum: float, target: float, form: str = "{:.3f}") -> str:
     if math.isnan(reached):
         return f"| {about} | {form.format(minimum)} | {form.format(target)} | - | not measured |"
     verdict = "target met" if reached <= target else "minimum met" if reached <= minimum else "**missed**"

@@ -60,11 +60,11 @@ def test_ratios_by_suite_family_and_size(tmp_path: Path) -> None:
     assert line_of(lines, "| from 250,000 unknowns on |")[1:] == ["1", "2.00, 0.50", "-"]
     assert any(line.endswith(": `second` a (8.00), `first_suite` b (2.00), `first_suite` a (0.50).") for line in lines)
     # The mean of 0.5, 2 and 8; one case is large; "mesh" has the mean of 2 and 8.
-    assert line_of(lines, "| work per digit / virtual best |")[1:] == ["1.00", "0.90", "2.00", "**missed**"]
-    assert line_of(lines, "| total time / virtual best, from")[1:] == ["1.00", "0.80", "0.50", "target met"]
+    assert line_of(lines, "| work per digit / virtual best |")[1:] == ["1.000", "0.900", "2.000", "**missed**"]
+    assert line_of(lines, "| total time / virtual best, from")[1:] == ["1.000", "0.800", "0.500", "target met"]
     assert line_of(lines, "| total time / virtual best, 5,000")[3:] == ["-", "not measured"]
     assert line_of(lines, "| problems not solved |")[1:] == ["0", "0", "1", "**missed**"]
-    assert line_of(lines, "| work per digit / virtual best, worst family (mesh)")[3:] == ["4.00", "**missed**"]
+    assert line_of(lines, "| work per digit / virtual best, worst family (mesh)")[3:] == ["4.000", "**missed**"]
 
 
 def test_a_policy_is_compared_with_its_clone_and_its_prior_where_both_solved(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_policy_is_compared_with_its_clone_and_its_prior_where_both_solved(tmp
     )
     lines = evaluation_section(read_evaluations(tmp_path))
     assert sum(line.startswith("| aim |") for line in lines) == 1, "none for the clone"
-    assert line_of(lines, "| work per digit / behaviour clone |")[3:] == ["0.95", "minimum met"]
-    assert line_of(lines, "| work per digit / prior alone |")[3:] == ["0.76", "minimum met"]
-    assert line_of(lines, "| work per digit / virtual best |")[3:] == ["1.00", "minimum met"]
+    assert line_of(lines, "| work per digit / behaviour clone |")[3:] == ["0.950", "minimum met"]
+    assert line_of(lines, "| work per digit / prior alone |")[3:] == ["0.760", "minimum met"]
+    assert line_of(lines, "| work per digit / virtual best |")[3:] == ["1.000", "minimum met"]
 
 
 def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
