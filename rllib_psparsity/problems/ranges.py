@@ -11,7 +11,7 @@ from rllib_psparsity.errors import InputError
 from rllib_psparsity.problems.families import MIN_SIZE, Family, Parameter
 
 Range = tuple[float, float]
-MOST_NAMES = 20
+MOST_NAMES = 30
 """That a sentence lists."""
 
 

@@ -25,7 +25,7 @@ def test_shipped_suites_answer_the_questions_of_the_issue():
     suites = {name: read_suite_file(path) for name, path in shipped_suites().items()}
     assert set(suites) == {
         "in_distribution", "sizes", "large", "coefficients", "meshes", "elements", "three_d", "elasticity", "graphs",
-        "real", "sfepy",
+        "real", "sfepy", "varied",
     }  # fmt: skip
     seeds = [content.seed for content in suites.values()]
     assert len(set(seeds)) == len(seeds)

@@ -18,7 +18,7 @@ from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.problem import Problem
 
 FILE = Path(__file__).with_name("problems.json")
-IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements", "tetrahedral_elasticity")
+IN_SPACE = ("diffusion_3d", "hexahedral_elements", "tetrahedral_elements", "tetrahedral_elasticity", "reservoir")
 
 
 def problems() -> Iterator[tuple[str, Problem]]:

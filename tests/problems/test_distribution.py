@@ -244,7 +244,7 @@ def test_importing_needs_none_of_the_heavy_libraries():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_sentence_lists_no_more_than_twenty_names() -> None:
-    known = [f"case{k:02d}" for k in range(25)]
-    assert nearest("zzz", known) == f"use one of {', '.join(known[:20])} and 5 more"
-    assert nearest("zzz", known[:20]) == f"use one of {', '.join(known[:20])}"
+def test_a_sentence_lists_no_more_than_thirty_names() -> None:
+    known = [f"case{k:02d}" for k in range(35)]
+    assert nearest("zzz", known) == f"use one of {', '.join(known[:30])} and 5 more"
+    assert nearest("zzz", known[:30]) == f"use one of {', '.join(known[:30])}"

@@ -122,6 +122,10 @@ def test_same_seed_same_matrix_other_seed_other_field(name):
         "triangular_elements",
         "neighbour_graph",
         "closed_surface",
+        "reservoir",
+        "spline_elements",
+        "complex_network",
+        "random_walker",
     )
     assert (first.shape != other.shape or not np.array_equal(first, other)) == is_random
 

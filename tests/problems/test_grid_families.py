@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from rllib_psparsity.problems.families import FAMILIES
 from rllib_psparsity.problems.families.anisotropic_diffusion_fd import rotated_tensor
-from rllib_psparsity.problems.families.jump_diffusion import finite_volume_matrix, lognormal_field
+from rllib_psparsity.problems.families.finite_volumes import finite_volume_matrix, lognormal_field
 from rllib_psparsity.problems.families.stencil import stencil_matrix
 
 UNUSED = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def reference_finite_volumes(k):
 @pytest.mark.parametrize("shape", [(3, 3), (4, 4), (2, 5), (1, 3)])
 def test_jump_diffusion_against_loops(shape):
     k = 10.0 ** np.random.default_rng(2).uniform(-3, 3, shape)
-    A = finite_volume_matrix(k)
+    A = finite_volume_matrix([k, k], fixed=(0, 1))
     np.testing.assert_allclose(A.toarray(), reference_finite_volumes(k), rtol=1e-13)
     assert A.has_canonical_format
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.polynomial import Polynomial, legendre
 
 from rllib_psparsity.problems.families import FAMILIES
-from rllib_psparsity.problems.families.line_elements import continuous, discontinuous, widths
+from rllib_psparsity.problems.families.line_elements import continuous, discontinuous, splines, widths
 
 DEGREES = [1, 2, 3, 4]
 
@@ -36,6 +36,54 @@ def test_energy_and_norm_of_a_polynomial_are_exact(kind, degree):
     slope, square = (u.deriv() ** 2).integ(), (u**2).integ()
     assert values @ K @ values == pytest.approx(slope(h.sum()), rel=1e-10)
     assert values @ M @ values == pytest.approx(square(h.sum()), rel=1e-10)
+
+
+@pytest.mark.parametrize("degree", DEGREES[1:])
+def test_energy_and_norm_of_a_parabola_of_splines_are_exact(degree):
+    """x (w - x), whose coefficient of a spline is its blossom at the spline's inner knots (Ramshaw 1987)."""
+    h = widths(np.random.default_rng(0), 7, 0.8)
+    ends, width = np.concatenate([[0.0], np.cumsum(h)]), h.sum()
+    knots = np.concatenate([np.zeros(degree - 1), ends, np.full(degree - 1, width)])
+    inner = np.stack([knots[i : i + degree] for i in range(len(h) + degree)])
+    pairs = np.triu_indices(degree, 1)
+    c = width * inner.mean(axis=1) - (inner[:, pairs[0]] * inner[:, pairs[1]]).mean(axis=1)
+    assert c[0] == 0 and c[-1] == pytest.approx(0)
+    K, M = splines(h, degree)
+    assert K.shape == M.shape == (len(h) + degree - 2,) * 2
+    u = Polynomial([0.0, width, -1.0])
+    assert c[1:-1] @ K @ c[1:-1] == pytest.approx((u.deriv() ** 2).integ()(width), rel=1e-10)
+    assert c[1:-1] @ M @ c[1:-1] == pytest.approx((u**2).integ()(width), rel=1e-10)
+
+
+@pytest.mark.parametrize("degree", DEGREES)
+def test_splines_reach_their_neighbours_and_sum_up_to_one(degree):
+    h = widths(np.random.default_rng(1), 12, 0.5)
+    K, M = (X.toarray() for X in splines(h, degree))
+    i, j = np.indices(K.shape)
+    assert ((M != 0) == (abs(i - j) <= degree)).all()
+    inside = slice(degree, -degree)  # those that no spline left out touches
+    np.testing.assert_allclose(K[inside].sum(axis=1), 0, atol=1e-12)
+    assert M[inside].sum() == pytest.approx(
+        sum(h[k : k + degree + 1].sum() for k in range(1, 12 - degree - 1)) / (degree + 1)
+    )
+
+
+def test_splines_of_degree_one_are_linear_elements():
+    h = widths(np.random.default_rng(2), 9, 0.8)
+    for spline, linear in zip(splines(h, 1), continuous(h, 1), strict=True):
+        np.testing.assert_allclose(spline.toarray(), linear.toarray(), atol=1e-13)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_tensor_splines_have_the_lowest_eigenvalues_of_the_rectangle(degree):
+    size = 16
+    family, same = FAMILIES["spline_elements"], {"degree": float(degree), "epsilon": 0.25, "grading": 0.0}
+    A, B = (family.make(np.random.default_rng(0), size, reaction=r, **same).A.toarray() for r in (1.0, 2.0))
+    mass, width = B - A, size + 2 - degree
+    root = np.linalg.inv(np.linalg.cholesky(mass))
+    found = np.linalg.eigvalsh(root @ A @ root.T)[:4] - 1
+    exact = sorted((np.pi / width) ** 2 * (p * p + 0.25 * q * q) for p in range(1, 4) for q in range(1, 6))[:4]
+    np.testing.assert_allclose(found, exact, rtol=2e-3)
 
 
 @pytest.mark.parametrize("degree", DEGREES)
@@ -111,7 +159,7 @@ def test_cells_of_a_random_medium_weigh_their_element():
     from skfem import Basis, BilinearForm, ElementQuad0, ElementQuad1, MeshQuad
     from skfem.helpers import dot, grad
 
-    from rllib_psparsity.problems.families.jump_diffusion import lognormal_field
+    from rllib_psparsity.problems.families.finite_volumes import lognormal_field
 
     problem = FAMILIES["random_field_elements"].make(np.random.default_rng(5), 5, decades=3.0, correlation=0.1)
     k = lognormal_field(np.random.default_rng(5), 6, 3.0, 0.1)

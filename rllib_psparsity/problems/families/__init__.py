@@ -7,6 +7,7 @@ from rllib_psparsity.problems.families import (
     anisotropic_diffusion_fd,
     anisotropic_diffusion_fe,
     closed_surface,
+    complex_network,
     diffusion_3d,
     discontinuous_galerkin,
     elasticity,
@@ -17,6 +18,9 @@ from rllib_psparsity.problems.families import (
     neighbour_graph,
     power_network,
     random_field_elements,
+    random_walker,
+    reservoir,
+    spline_elements,
     tensor_elements,
     tetrahedral_elasticity,
     tetrahedral_elements,
@@ -48,6 +52,10 @@ FAMILIES: dict[str, Family] = {
         tetrahedral_elements,
         tetrahedral_elasticity,
         closed_surface,
+        reservoir,
+        spline_elements,
+        complex_network,
+        random_walker,
     )
 }
 """Every built-in family by its name."""

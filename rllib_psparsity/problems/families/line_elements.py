@@ -1,6 +1,6 @@
 """Finite elements of any degree on a line of cells, of which tensor-product elements are made.
 
-The basis of a cell is Lagrange's at the Gauss-Lobatto points, so that the constant has all coefficients one.
+But for splines, the basis of a cell is Lagrange's at the Gauss-Lobatto points. The constant has all coefficients one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
+from scipy.interpolate import BSpline
 from scipy.sparse import coo_array, csr_array, kron
 
 from rllib_psparsity.problems.families.family import symmetric_csr
@@ -64,6 +65,21 @@ def discontinuous(h: np.ndarray, degree: int, penalty: float) -> tuple[csr_array
         entries = penalty * degree**2 * strength * np.outer(j, j) - np.outer(j, s) - np.outer(s, j)
         parts.append(assembled(unknowns[[cell for cell, _ in sides]].reshape(1, -1), entries[None], cells * d))
     return symmetric_csr(sum(parts[1:], parts[0])), assembled(unknowns, mass * h[:, None, None])
+
+
+def splines(h: np.ndarray, degree: int) -> tuple[csr_array, csr_array]:
+    """Stiffness and mass of B-splines as smooth as their degree allows, u = 0 at both ends (Hughes et al. 2005).
+
+    One unknown for each of the ``len(h) + degree`` splines but the first and the last; all splines sum up to one.
+    """
+    ends = np.concatenate([[0.0], np.cumsum(h)])
+    knots = np.concatenate([np.zeros(degree), ends, np.full(degree, ends[-1])])
+    points, weights = legendre.leggauss(degree + 1)
+    x = (ends[:-1, None] + (points + 1) / 2 * h[:, None]).ravel()
+    w = (weights / 2 * h[:, None]).ravel()[:, None]
+    basis = BSpline(knots, np.eye(len(h) + degree), degree)
+    values, slopes = (csr_array(b(x)[:, 1:-1]) for b in (basis, basis.derivative()))
+    return symmetric_csr(slopes.T @ (slopes * w)), symmetric_csr(values.T @ (values * w))
 
 
 def tensor_matrix(axes: list[tuple[csr_array, csr_array]], conductivity: list[float], reaction: float) -> csr_array:

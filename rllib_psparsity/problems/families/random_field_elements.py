@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rllib_psparsity.problems.families.family import Family, Parameter, scalar_problem
-from rllib_psparsity.problems.families.jump_diffusion import lognormal_field
+from rllib_psparsity.problems.families.finite_volumes import lognormal_field
 from rllib_psparsity.problems.families.line_elements import assembled
 from rllib_psparsity.problems.problem import Problem
 
@@ -17,7 +17,7 @@ def make(rng: np.random.Generator, size: int, *, decades: float, correlation: fl
     """Diffusion with a lognormal conductivity per cell, bilinear finite elements on squares.
 
     -div(k grad u) on the unit square, u = 0 on the boundary, size x size interior points, x fastest; k is constant on
-    each of the (size + 1)^2 cells, drawn as by `jump_diffusion.lognormal_field`.
+    each of the (size + 1)^2 cells, drawn as by `finite_volumes.lognormal_field`.
     """
     k = lognormal_field(rng, size + 1, decades, correlation)
     points = np.full((size + 2, size + 2), -1)
