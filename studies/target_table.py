@@ -77,7 +77,10 @@ def _line(about: str, reached: float, minimum: float, target: float, form: str =
     if math.isnan(reached):
         return f"| {about} | {form.format(minimum)} | {form.format(target)} | - | not measured |"
     verdict = "target met" if reached <= target else "minimum met" if reached <= minimum else "**missed**"
-    return f"| {about} | {form.format(minimum)} | {form.format(target)} | {form.format(reached)} | {verdict} |"
+    low, high, shown = (form.format(figure) for figure in (minimum, target, reached))
+    if shown in (low, high) and reached not in (minimum, target):
+        shown = f"{reached:.4f}"  # else it would not say on which side of the aim it is
+    return f"| {about} | {low} | {high} | {shown} | {verdict} |"
 
 
 def _work(case: Solved) -> float:

@@ -3,13 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rllib_psparsity.amg.portfolio import PORTFOLIO, PYAMG_DEFAULT
 from rllib_psparsity.evaluation.arms import LEARNED_SOLVER, PRIOR_ALONE, RELAXATION_ALONE, TRAINED_POLICY
 from rllib_psparsity.evaluation.external_methods import BOOMERAMG
 from rllib_psparsity.evaluation.rows import write_rows
 from studies.evaluation_tables import evaluation_section, read_evaluations
 from studies.size_table import size_table
-from studies.target_table import LARGE
+from studies.target_table import LARGE, _line
 
 FIRST, SECOND = (method.name for method in PORTFOLIO[:2])
 
@@ -80,6 +82,13 @@ def test_a_policy_is_compared_with_its_clone_and_its_prior_where_both_solved(tmp
     assert line_of(lines, "| work per digit / behaviour clone |")[3:] == ["0.950", "minimum met"]
     assert line_of(lines, "| work per digit / prior alone |")[3:] == ["0.760", "minimum met"]
     assert line_of(lines, "| work per digit / virtual best |")[3:] == ["1.000", "minimum met"]
+
+
+@pytest.mark.parametrize(
+    ("reached", "shown"), [(0.97, "0.970"), (0.9703, "0.9703"), (0.9697, "0.9697"), (0.8996, "0.8996"), (0.98, "0.980")]
+)
+def test_a_figure_beside_its_aim_has_the_digit_that_decides(reached: float, shown: str) -> None:
+    assert _line("work", reached, 0.97, 0.9).split(" | ")[3] == shown
 
 
 def test_policies_have_tables_of_their_own(tmp_path: Path) -> None:
