@@ -1,6 +1,6 @@
 """The data that the recipe selector of `psparsity evaluate --selector FILE` is grown from.
 
-    python -m benchmarks.selector --problems 1710 --out selector.parquet
+    python -m benchmarks.selector --problems 2070 --out selector.parquet
 
 Random small problems of every family, 300 to 1,600 unknowns, with their pooled features and the figures of the 27
 configurations (one round each). Problem i depends on the seed and i alone; a second call with the same --out and a
@@ -52,6 +52,10 @@ SIZES = {
     "triangular_elements": (18, 40),
     "neighbour_graph": (18, 40),
     "closed_surface": (18, 40),
+    "reservoir": (7, 12),
+    "spline_elements": (18, 40),
+    "complex_network": (18, 40),
+    "random_walker": (18, 40),
 }
 SELECTION = 3
 """The split of the seeds; those of training, held-out problems and suites are 0, 1 and 2."""
@@ -91,7 +95,7 @@ def gather(problems: int, seed: int, out: Path) -> SelectorData:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=1710)
+    parser.add_argument("--problems", type=int, default=2070)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("selector.parquet"))
     options = parser.parse_args()
