@@ -9,6 +9,9 @@ cloning, Pomerleau 1991; an expert at a temperature, as in distillation, Hinton 
 cross-entropy with the lesson. A tenth of the problems is kept apart; the epoch whose recipes are paid best there, by
 the table of what every recipe was paid, is the clone.
 
+That table is saved beside the clone as it grows (``OUT_lessons.parquet``): the same command goes on there after an
+interruption, and then builds the best hierarchy of each problem alone.
+
 It is a policy like any other: what training by reward adds to imitation shows beside it in `psparsity evaluate --policy
 runs/clone`, and ``--set training.start_from=runs/clone`` trains on from it.
 """
@@ -16,6 +19,7 @@ runs/clone`, and ``--set training.start_from=runs/clone`` trains on from it.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,27 +27,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from benchmarks.record import commit
 from rllib_psparsity.amg.decision import Decision
-from rllib_psparsity.config.load import load_config
+from rllib_psparsity.config.load import load_config, resolved_json
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.deploy.artifact import save_policy
 from rllib_psparsity.deploy.classical import textbook
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
 from rllib_psparsity.training.input_statistics import input_statistics
+from studies.results_file import read_table, write_table
 
 STUDY = Path(__file__).with_name("shipped.yaml")
 LEARNING_RATE = 2e-3
 SOFTNESS = 0.05
 """In units of the reward: for a logarithm of the work, 5 % of it."""
 APART = 0.1
+SAVE_EVERY = 25
+PAID = pa.schema([("paid", pa.list_(pa.float64()))])
+"""A row a problem, in their order: what every recipe of the menu is paid on all levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,15 @@ class Lesson:
     paid: np.ndarray
 
 
-def lesson(env: SparsifyEnv, index: int) -> Lesson:
-    """Try every recipe on training problem `index`; one that the matrix cannot have is paid minus infinity."""
+def lesson(env: SparsifyEnv, index: int, known: np.ndarray | None = None) -> Lesson:
+    """Try every recipe on training problem `index`; one that the matrix cannot have is paid minus infinity.
+
+    What every recipe is paid may be `known` from an earlier lesson on the same problem: then the best is tried alone.
+    """
     paid = np.full(len(env.menu), -np.inf)
     best: tuple[list[LevelGraph], list[Decision]] = [], []
-    for r, recipe in enumerate(env.menu):
+    for r in range(len(env.menu)) if known is None else [int(known.argmax())]:
+        recipe = env.menu[r]
         graph, _ = env.reset(options={"index": index, "solve": False})
         if recipe.scalar_only and graph.block_size > 1:
             continue
@@ -72,7 +86,26 @@ def lesson(env: SparsifyEnv, index: int) -> Lesson:
         if total > paid.max():
             best = graphs, decisions
         paid[r] = total
-    return Lesson(*best, paid)
+    return Lesson(*best, paid if known is None else known)
+
+
+def gather(config: Config, problems: int, out: Path) -> list[Lesson]:
+    """Lessons on problems 0 to `problems` - 1; what `out` says that recipes are paid is not tried again."""
+    source = {"config": json.loads(resolved_json(config))}
+    rows, metadata = read_table(out) if out.exists() else ([], source)
+    if metadata.get("config") != source["config"]:
+        raise InputError(f"{out} was made with another configuration; name another --out, or move it away")
+    env, start, lessons = SparsifyEnv(config), time.monotonic(), []
+    for index in range(problems):
+        known = np.array(rows[index]["paid"]) if index < len(rows) else None
+        lessons.append(lesson(env, index, known))
+        if known is None:
+            rows.append({"paid": lessons[-1].paid.tolist()})
+            if len(rows) % SAVE_EVERY == 0 or len(rows) == problems:
+                write_table(out, rows, PAID, source | commit())
+        print(f"\rlesson {index + 1} of {problems}, {time.monotonic() - start:.0f} s", end="", flush=True)
+    print()
+    return lessons
 
 
 def cross_entropy(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.Tensor:
@@ -131,15 +164,13 @@ def main(arguments: list[str]) -> None:
     overrides = [f"seed={options.seed}"]
     config = load_config(STUDY, options.variation, overrides)
     # Paid at the end alone: the rewards of an episode add up to the same, and cost less.
-    env, start = (
-        SparsifyEnv(load_config(STUDY, options.variation, [*overrides, "reward.shaping=false"])),
-        time.monotonic(),
-    )
-    lessons = []
-    for index in range(options.problems):
-        lessons.append(lesson(env, index))
-        print(f"\rlesson {index + 1} of {options.problems}, {time.monotonic() - start:.0f} s", end="", flush=True)
-    print()
+    paid_at_the_end = load_config(STUDY, options.variation, [*overrides, "reward.shaping=false"])
+    try:
+        lessons = gather(
+            paid_at_the_end, options.problems, options.out.with_name(f"{options.out.name}_lessons.parquet")
+        )
+    except InputError as error:
+        parser.error(str(error))
     policy = untrained_network(config.policy, config.seed, input_statistics(config)).train()
     for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
         print(

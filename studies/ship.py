@@ -3,8 +3,9 @@
     python -m studies.ship --variation few_solves [--out runs/shipped/few_solves]
 
 Two steps, as `studies/shipped.yaml` has them: `studies.clone`, and a `psparsity train` that starts from it. The same
-command goes on where an earlier one was interrupted: a clone that is there is kept, and training is resumed from its
-newest checkpoint. The trained policy is in OUT/run/policy, for `learned_solver` and `psparsity evaluate`.
+command goes on where an earlier one was interrupted: lessons and a clone that are there are kept, and training is
+resumed from its newest checkpoint. The trained policy is in OUT/run/policy, for `learned_solver` and `psparsity
+evaluate`.
 """
 
 from __future__ import annotations

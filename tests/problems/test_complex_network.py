@@ -38,7 +38,7 @@ def test_with_one_link_each_it_is_a_tree() -> None:
 
 def test_who_has_gets_unless_the_new_are_preferred() -> None:
     famous, recent = (network(recent=chance).sum(axis=1) for chance in (0.0, 1.0))
-    assert famous.max() > 60 and np.median(famous) < 6  # the third of a square root of n, or so, is expected
+    assert famous.max() > 60 and np.median(famous) < 6  # some links * sqrt(n), 130, is expected
     assert recent.max() < 20
 
 
@@ -48,11 +48,11 @@ def test_recent_nodes_are_near_in_time() -> None:
 
 
 def test_the_chance_of_a_node_is_its_share_of_the_links() -> None:
-    """The second link of the last node of a star that has grown by first links alone."""
+    """Which of a path of three nodes the fourth one joins."""
     hits = np.zeros(4)
     for seed in range(3000):
         first, second = grown(np.random.default_rng(seed), 4, 1.0, 0.0, 0.0)
-        degree = np.bincount(np.concatenate([first[:2], second[:2]]), minlength=4)  # of the path of three nodes
+        degree = np.bincount(np.concatenate([first[:2], second[:2]]), minlength=4)
         hits[degree[first[second == 3][0]]] += 1
     middle = hits[2] / hits.sum()
     # Three links' ends and the first node once more: the middle has two of five, or three if it is the first node.

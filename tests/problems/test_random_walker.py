@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from rllib_psparsity.problems.families.random_walker import LEAST_WEIGHT, MARK, make, random_walker_matrix
+from rllib_psparsity.problems.real import real_problem
+from rllib_psparsity.problems.real.data_graphs import BLOCK, MARKS, PHOTOGRAPHS, _coarser
 
 
 def slow(brightness: np.ndarray, beta: float) -> np.ndarray:
@@ -65,3 +67,22 @@ def test_marks_never_cover_all() -> None:
     for size in (3, 5, 12):
         problem = make(np.random.default_rng(0), size, beta=1.0, grain=0.1, objects=2.0, noise=0.1, marks=64.0)
         assert 0 < problem.num_unknowns < size * size
+
+
+def test_photographs_are_averaged_over_whole_blocks() -> None:
+    pixels = np.arange(9 * 14, dtype=float).reshape(9, 14)
+    coarser = _coarser(pixels)
+    assert coarser.shape == (9 // BLOCK, 14 // BLOCK)
+    for y, x in np.ndindex(*coarser.shape):
+        assert coarser[y, x] == pixels[BLOCK * y : BLOCK * (y + 1), BLOCK * x : BLOCK * (x + 1)].mean()
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_photographs_couple_like_pixels_more(name: str) -> None:
+    problem = real_problem(f"scikit-learn/{name}")
+    pixels = (427 // BLOCK) * (640 // BLOCK)
+    assert pixels - MARKS * MARK**2 <= problem.num_unknowns < pixels
+    A = problem.A.tocoo()
+    weights = -A.data[A.row != A.col]
+    assert weights.min() >= LEAST_WEIGHT and weights.max() <= 1 + LEAST_WEIGHT
+    assert (weights > 0.9).mean() > 0.5 and (weights < 0.1).mean() > 0.001

@@ -9,8 +9,11 @@ import pytest
 
 from rllib_psparsity.deploy.artifact import load_policy
 from rllib_psparsity.environment.sparsify import SparsifyEnv
+from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.network import untrained_network
-from studies.clone import cross_entropy, learn, lesson, main
+from studies import clone
+from studies.clone import Lesson, cross_entropy, gather, learn, lesson, main
+from studies.results_file import read_table
 from tests.environment.tiny import tiny_config
 
 ELASTIC = "problems.families=[{family: elasticity, size: [5, 6]}]"
@@ -45,6 +48,39 @@ def test_learning_lowers_the_loss_and_is_never_paid_more_than_the_expert() -> No
     assert cross_entropy(policy, lessons).item() < before
     assert [epoch for epoch, *_ in epochs] == list(range(1, 16))
     assert all(paid <= expert for _, _, paid, expert in epochs)
+
+
+def test_lessons_go_on_where_they_were_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gather(tiny_config(), 4, tmp_path / "whole.parquet")
+    gather(tiny_config(), 2, tmp_path / "part.parquet")
+    known_before: list[bool] = []
+
+    def watched(env: SparsifyEnv, index: int, known: np.ndarray | None = None) -> Lesson:
+        known_before.append(known is not None)
+        return lesson(env, index, known)
+
+    monkeypatch.setattr(clone, "lesson", watched)
+    both = gather(tiny_config(), 4, tmp_path / "part.parquet")
+    assert known_before == [True, True, False, False]
+    for one, other in zip(whole, both, strict=True):
+        np.testing.assert_array_equal(one.paid, other.paid)
+        assert len(one.graphs) == len(other.graphs) == len(other.decisions)
+        for graph, same_graph in zip(one.graphs, other.graphs, strict=True):
+            np.testing.assert_array_equal(graph.edge_features, same_graph.edge_features)
+        for decision, same in zip(one.decisions, other.decisions, strict=True):
+            assert decision.recipe == same.recipe
+            np.testing.assert_array_equal(decision.edge_is_strong, same.edge_is_strong)
+    assert len(gather(tiny_config(), 1, tmp_path / "part.parquet")) == 1
+    assert len(read_table(tmp_path / "part.parquet")[0]) == 4  # none is lost
+
+
+def test_lessons_of_another_configuration_are_refused_and_kept(tmp_path: Path) -> None:
+    out = tmp_path / "lessons.parquet"
+    gather(tiny_config(), 1, out)
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=r"lessons.parquet was made with another configuration; name another --out"):
+        gather(tiny_config(ELASTIC), 1, out)
+    assert out.read_bytes() == before
 
 
 def test_the_command_writes_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
