@@ -22,6 +22,8 @@ QUICK_RESULTS = RESULTS / "quick"
 """Not committed: a quick run checks that a benchmark works, its figures mean little."""
 PACKAGES = ("numpy", "scipy", "numba", "pyamg", "torch", "torch-geometric", "ray")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+ENVIRONMENT = (*THREADS, "NUMPY_MADVISE_HUGEPAGE")
+"""Variables that change what is measured. A result's command starts with those that are set."""
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ def machine() -> dict[str, Any]:
         "load_average": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
     }
 
 
@@ -94,9 +96,9 @@ def write_result(
     figures : the summary, which is what a reader wants
     repeats : one entry per repeat, with everything the summary was made of
     """
-    threads = [f"{variable}={os.environ[variable]}" for variable in THREADS if variable in os.environ]
+    environment = [f"{variable}={os.environ[variable]}" for variable in ENVIRONMENT if variable in os.environ]
     content = {
-        "command": " ".join([*threads, "python", "-m", f"benchmarks.{name}", *arguments]),
+        "command": " ".join([*environment, "python", "-m", f"benchmarks.{name}", *arguments]),
         **commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),

@@ -12,7 +12,7 @@ from benchmarks.record import ROOT, arguments_parser, interleave, result_directo
 
 def test_a_result_names_command_commit_and_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr("benchmarks.record.THREADS", ("OMP_NUM_THREADS",))
+    monkeypatch.setattr("benchmarks.record.ENVIRONMENT", ("OMP_NUM_THREADS",))
     path = write_result("some", ["--repeats", "2"], {"rate": 3.5}, [{"rate": 3.0}, {"rate": 4.0}], tmp_path)
     content = json.loads(path.read_text())
     assert path == tmp_path / "some.json" and [file.name for file in tmp_path.iterdir()] == ["some.json"]
@@ -27,7 +27,7 @@ def test_a_result_names_command_commit_and_machine(tmp_path, monkeypatch):
 def test_the_host_is_not_named(tmp_path):
     path = write_result("some", [], {}, [], tmp_path)
     machine = json.loads(path.read_text())["machine"]
-    assert set(machine) == {"system", "cpu", "cores", "memory_gb", "load_average", "python", "packages", "threads"}
+    assert set(machine) == {"system", "cpu", "cores", "memory_gb", "load_average", "python", "packages", "environment"}
 
 
 def test_variants_take_turns_in_going_first():
