@@ -22,6 +22,9 @@ STEPS = 2
 """Steps of preconditioned conjugate gradients that the test makes."""
 STEPS_IN_DOUBT = 4
 """The same where two leave doubt, or hierarchies are told from each other."""
+STEPS_TO_REJECT = 8
+"""The same before a hierarchy is given up: conjugate gradients stand still while they remove the few errors that a good
+cycle may leave, as of a picture's nearly separate regions or a network's hubs, and go on after them."""
 GROWTH = 1.2
 """Where the estimate grows by more from one step to the next there is doubt, however small it is: smoothing alone gains
 the first digits. `benchmarks.guard` counts what passes nevertheless; of good hierarchies one in a hundred grows so."""
@@ -87,12 +90,12 @@ def estimated_work(
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
-    matrix and no more than `STEPS`. With a `limit`, further steps are made while the estimate is above it, and in any
-    case if it has grown by `GROWTH`, up to `STEPS_IN_DOUBT`. If it still is above, or no digit is gained, and the
-    residuals have grown in any step, as they may at first on matrices of fourth order, digits are those of the error's
-    energy norm between the first step and the last, as `BlockSolve.energy` tells them. For a singular matrix the
-    right-hand sides are made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if nothing is gained, or not
-    finite.
+    matrix and no more than `STEPS`. With a `limit`, further steps are made while the estimate is above it, up to
+    `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` in any case if it has grown by `GROWTH`. If it still is above, or no
+    digit is gained, and the residuals have grown in any step, as they may at first on matrices of fourth order, digits
+    are those of the error's energy norm between the first step and the last, as `BlockSolve.energy` tells them. For a
+    singular matrix the right-hand sides are made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if
+    nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
@@ -112,11 +115,11 @@ def estimated_work(
             return taken >= steps
         estimates = [work(step, digits) for step, digits in enumerate(gained, 1)]
         grows = any(later > GROWTH * earlier for earlier, later in pairwise(estimates))
-        return not grows and estimates[-1] <= limit
+        return estimates[-1] <= limit and (taken >= STEPS_IN_DOUBT or not grows)
 
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
-        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, max(steps, STEPS_IN_DOUBT), enough)
+        solve = solve_block(finest, b, cycle, 10.0**-MOST_DIGITS, max(steps, STEPS_TO_REJECT), enough)
         digits, taken = _digits(solve.relative), float(solve.iterations.mean())
         poor = limit is not None and work(taken, digits) > limit
         if digits <= 0.0 or (poor and min(gained, default=digits) <= 0.0):
@@ -137,7 +140,7 @@ def untested(name: str, hierarchy: Hierarchy) -> Candidate:
 def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: float = WORK_LIMIT) -> Candidate:
     """The test: can the hierarchy be used at all, and does it solve well enough?
 
-    Where `steps` leave doubt, up to `STEPS_IN_DOUBT` decide.
+    Where `steps` leave doubt, up to `STEPS_IN_DOUBT` decide, and up to `STEPS_TO_REJECT` against it.
     """
     coarsest = hierarchy.levels[-1].A.shape[0]
     if hierarchy.failed and coarsest > DENSE_LIMIT:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from pyamg.gallery import diffusion_stencil_2d, linear_elasticity, poisson, stencil_grid
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array, eye_array
+from scipy.sparse.csgraph import laplacian
 
 from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.amg.conjugate_gradients import solve_block
@@ -28,6 +29,7 @@ from rllib_psparsity.deploy.guard import (
     RELAXATION,
     STEPS,
     STEPS_IN_DOUBT,
+    STEPS_TO_REJECT,
     VECTORS,
     WORK_LIMIT,
     choose,
@@ -73,7 +75,7 @@ def test_doubt_is_settled_by_more_steps():
     A, B = check_matrix(ANISOTROPIC)
     poor = build_hierarchy(A, B, _random_edges(0.3, 1), menu=MENU)
     direct = direct_solver(poor)
-    few, more = (estimated_work(poor, direct, steps) for steps in (STEPS, STEPS_IN_DOUBT))
+    few, more = (estimated_work(poor, direct, steps) for steps in (STEPS, STEPS_TO_REJECT))
     assert 10.0 < few < more == examine(LEARNED, poor).work_per_digit
     good = classical_hierarchy(Level(A, B), "classical/modified/evolution", Limits())
     few, more = (estimated_work(good, direct_solver(good), steps) for steps in (STEPS, STEPS_IN_DOUBT))
@@ -89,12 +91,29 @@ def test_an_estimate_that_grows_is_in_doubt(monkeypatch, n, vectors):
     monkeypatch.setattr(guard, "solve_block", lambda *a: made.append(solve_block(*a)) or made[-1])
     poor = build_hierarchy(A, B, _random_edges(0.05, 0), menu=MENU)
     assert estimated_work(poor, direct_solver(poor)) < WORK_LIMIT < examine(LEARNED, poor).work_per_digit
-    assert [solve.iterations.tolist() for solve in made] == [[steps] * vectors for steps in (STEPS, STEPS_IN_DOUBT)]
+    assert examine(LEARNED, poor, STEPS, 10.0 * WORK_LIMIT).objection == ""
+    taken = [solve.iterations.tolist() for solve in made]
+    assert taken == [[steps] * vectors for steps in (STEPS, STEPS_TO_REJECT, STEPS_IN_DOUBT)]
     good = classical_hierarchy(Level(A, B), RECIPES[0], Limits())
     assert choose(examine(LEARNED, poor), Limits()).name == RECIPES[0]
     made.clear()
     assert examine(LEARNED, good).work_per_digit == estimated_work(good, direct_solver(good))
     assert [solve.iterations.tolist() for solve in made] == [[STEPS] * vectors] * 2
+
+
+def test_a_solve_that_stands_still_at_first_is_waited_for():
+    """Two well connected graphs that hardly hang together: the cycle leaves one error, how they differ."""
+    rng, n = np.random.default_rng(0), 300
+    i = np.repeat(np.arange(2 * n), 6)
+    j = rng.integers(0, n, len(i)) + i // n * n
+    weights = coo_array((np.append(np.ones(len(i)), 1e-4), (np.append(i, 0), np.append(j, n))), shape=(2 * n, 2 * n))
+    A, B = check_matrix(csr_array(laplacian((weights + weights.T).tocsr()) + 1e-6 * eye_array(2 * n)))
+    hierarchy = relaxation_hierarchy(A, B)
+    direct = direct_solver(hierarchy)
+    estimates = [estimated_work(hierarchy, direct, steps) for steps in (STEPS, STEPS_IN_DOUBT, STEPS_TO_REJECT)]
+    assert estimates[0] < WORK_LIMIT and estimates[2] < WORK_LIMIT < HOPELESS < estimates[1]
+    assert measure_solve(hierarchy.to_pyamg()).work_per_digit < estimates[2]
+    assert examine(LEARNED, hierarchy).objection == ""
 
 
 def test_a_good_hierarchy_is_kept_and_none_is_built_beside_it(monkeypatch):
