@@ -2,15 +2,14 @@
 
     python -m studies.clone --variation many_solves --problems 3000 --out runs/clone
 
-The expert has hindsight: on every training problem each recipe of the menu is tried on all levels, its measure at its
-own threshold, and paid as in training. The lesson, on every level of the best one's hierarchy, are its edges and a
-recipe drawn by ``softmax(paid / SOFTNESS)``: those that do about as well as the best count as well (behavioural
-cloning, Pomerleau 1991; an expert at a temperature, as in distillation, Hinton et al. 2015). The loss is the
-cross-entropy with the lesson. A tenth of the problems is kept apart; the epoch whose recipes are paid best there, by
-the table of what every recipe was paid, is the clone.
+What is taught, on every level of the hierarchy by the recipe that is best in hindsight (`studies.lessons`), are its
+edges and a recipe drawn by ``softmax(paid / SOFTNESS)``: those that do about as well as the best count as well
+(behavioural cloning, Pomerleau 1991; an expert at a temperature, as in distillation, Hinton et al. 2015). The loss is
+the cross-entropy with the lesson. A tenth of the problems is kept apart; the epoch whose recipes are paid best there,
+by the table of what every recipe was paid, is the clone.
 
 That table is saved beside the clone as it grows (``OUT_lessons.parquet``): the same command goes on there after an
-interruption, and then builds the best hierarchy of each problem alone.
+interruption.
 
 It is a policy like any other: what training by reward adds to imitation shows beside it in `psparsity evaluate --policy
 runs/clone`, and ``--set training.start_from=runs/clone`` trains on from it.
@@ -19,93 +18,32 @@ runs/clone`, and ``--set training.start_from=runs/clone`` trains on from it.
 from __future__ import annotations
 
 import argparse
-import json
+import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
+from joblib import cpu_count
 
 from benchmarks.record import commit
-from rllib_psparsity.amg.decision import Decision
-from rllib_psparsity.config.load import load_config, resolved_json
+from rllib_psparsity.config.load import load_config
 from rllib_psparsity.config.schema import Config
 from rllib_psparsity.deploy.artifact import save_policy
-from rllib_psparsity.deploy.classical import textbook
-from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.errors import InputError
-from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.actions import make_actions
 from rllib_psparsity.policy.batch import GraphBatch
 from rllib_psparsity.policy.decision_batch import DecisionBatch
 from rllib_psparsity.policy.network import SparsifierPolicy, untrained_network
 from rllib_psparsity.training.input_statistics import input_statistics
-from studies.results_file import read_table, write_table
+from studies.lessons import Lesson, gather
 
 STUDY = Path(__file__).with_name("shipped.yaml")
 LEARNING_RATE = 2e-3
 SOFTNESS = 0.05
 """In units of the reward: for a logarithm of the work, 5 % of it."""
 APART = 0.1
-SAVE_EVERY = 25
-PAID = pa.schema([("paid", pa.list_(pa.float64()))])
-"""A row a problem, in their order: what every recipe of the menu is paid on all levels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One problem: its levels' graphs with the expert's decisions, and what every recipe was paid on all levels."""
-
-    graphs: list[LevelGraph]
-    decisions: list[Decision]
-    paid: np.ndarray
-
-
-def lesson(env: SparsifyEnv, index: int, known: np.ndarray | None = None) -> Lesson:
-    """Try every recipe on training problem `index`; one that the matrix cannot have is paid minus infinity.
-
-    What every recipe is paid may be `known` from an earlier lesson on the same problem: then the best is tried alone.
-    """
-    paid = np.full(len(env.menu), -np.inf)
-    best: tuple[list[LevelGraph], list[Decision]] = [], []
-    for r in range(len(env.menu)) if known is None else [int(known.argmax())]:
-        recipe = env.menu[r]
-        graph, _ = env.reset(options={"index": index, "solve": False})
-        if recipe.scalar_only and graph.block_size > 1:
-            continue
-        rule, graphs, decisions, total, ended = textbook(recipe), [], [], 0.0, False
-        while not ended:
-            graphs.append(graph)
-            decisions.append(Decision(rule(graph).edge_is_strong, r))
-            graph, reward, terminated, truncated, _ = env.step(decisions[-1])
-            total, ended = total + float(reward), terminated or truncated
-        if total > paid.max():
-            best = graphs, decisions
-        paid[r] = total
-    return Lesson(*best, paid if known is None else known)
-
-
-def gather(config: Config, problems: int, out: Path) -> list[Lesson]:
-    """Lessons on problems 0 to `problems` - 1; what `out` says that recipes are paid is not tried again."""
-    source = {"config": json.loads(resolved_json(config))}
-    rows, metadata = read_table(out) if out.exists() else ([], source)
-    if metadata.get("config") != source["config"]:
-        raise InputError(f"{out} was made with another configuration; name another --out, or move it away")
-    env, start, lessons = SparsifyEnv(config), time.monotonic(), []
-    for index in range(problems):
-        known = np.array(rows[index]["paid"]) if index < len(rows) else None
-        lessons.append(lesson(env, index, known))
-        if known is None:
-            rows.append({"paid": lessons[-1].paid.tolist()})
-            if len(rows) % SAVE_EVERY == 0 or len(rows) == problems:
-                write_table(out, rows, PAID, source | commit())
-        print(f"\rlesson {index + 1} of {problems}, {time.monotonic() - start:.0f} s", end="", flush=True)
-    print()
-    return lessons
 
 
 def cross_entropy(policy: SparsifierPolicy, lessons: Sequence[Lesson]) -> torch.Tensor:
@@ -157,20 +95,26 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--problems", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=cpu_count(), help="prepare the lessons; all cores without it")
     parser.add_argument("--out", type=Path, required=True, help="a new directory")
     options = parser.parse_args(arguments)
+    if options.processes < 1:
+        parser.error(f"--processes is {options.processes}; it must be at least 1")
     if options.out.exists():
         parser.error(f"{options.out} exists already, and a policy overwrites nothing; name a new directory")
     overrides = [f"seed={options.seed}"]
     config = load_config(STUDY, options.variation, overrides)
     # Paid at the end alone: the rewards of an episode add up to the same, and cost less.
     paid_at_the_end = load_config(STUDY, options.variation, [*overrides, "reward.shaping=false"])
+    table = options.out.with_name(f"{options.out.name}_lessons.parquet")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that joblib ends its processes
     try:
-        lessons = gather(
-            paid_at_the_end, options.problems, options.out.with_name(f"{options.out.name}_lessons.parquet")
-        )
+        lessons = gather(paid_at_the_end, options.problems, table, options.processes)
     except InputError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; the same command goes on from {table}")
+        sys.exit(128 + signal.SIGINT)
     policy = untrained_network(config.policy, config.seed, input_statistics(config)).train()
     for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from rllib_psparsity.deploy.artifact import load_policy
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.policy.network import untrained_network
-from studies import clone
-from studies.clone import Lesson, cross_entropy, gather, learn, lesson, main
+from studies import clone, lessons
+from studies.clone import cross_entropy, learn, main
+from studies.lessons import Lesson, gather, lesson
 from studies.results_file import read_table
 from tests.environment.tiny import tiny_config
 
@@ -41,17 +43,17 @@ def test_a_block_matrix_is_never_coarsened_classically() -> None:
 def test_learning_lowers_the_loss_and_is_never_paid_more_than_the_expert() -> None:
     config = tiny_config()
     env = SparsifyEnv(config)
-    lessons = [lesson(env, index) for index in range(12)]
+    taught = [lesson(env, index) for index in range(12)]
     policy = untrained_network(config.policy, 0)
-    before = cross_entropy(policy, lessons).item()
-    epochs = list(learn(policy, lessons, 15, np.random.default_rng(0)))
-    assert cross_entropy(policy, lessons).item() < before
+    before = cross_entropy(policy, taught).item()
+    epochs = list(learn(policy, taught, 15, np.random.default_rng(0)))
+    assert cross_entropy(policy, taught).item() < before
     assert [epoch for epoch, *_ in epochs] == list(range(1, 16))
     assert all(paid <= expert for _, _, paid, expert in epochs)
 
 
 def test_lessons_go_on_where_they_were_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = gather(tiny_config(), 4, tmp_path / "whole.parquet")
+    whole = gather(tiny_config(), 4, tmp_path / "whole.parquet", processes=2)  # the same for any number
     gather(tiny_config(), 2, tmp_path / "part.parquet")
     known_before: list[bool] = []
 
@@ -59,7 +61,7 @@ def test_lessons_go_on_where_they_were_interrupted(tmp_path: Path, monkeypatch: 
         known_before.append(known is not None)
         return lesson(env, index, known)
 
-    monkeypatch.setattr(clone, "lesson", watched)
+    monkeypatch.setattr(lessons, "lesson", watched)
     both = gather(tiny_config(), 4, tmp_path / "part.parquet")
     assert known_before == [True, True, False, False]
     for one, other in zip(whole, both, strict=True):
@@ -91,3 +93,27 @@ def test_the_command_writes_a_policy(tmp_path: Path, capsys: pytest.CaptureFixtu
         main(["--problems", "2", "--epochs", "1", "--out", str(tmp_path / "clone")])
     output = capsys.readouterr()
     assert refused.value.code == 2 and "exists already" in output.err and "lesson" not in output.out
+
+
+def test_an_interruption_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(clone, "gather", interrupted)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["--problems", "2", "--out", str(tmp_path / "clone")])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert ended.value.code == 130
+    assert f"goes on from {tmp_path / 'clone_lessons.parquet'}" in capsys.readouterr().out
+
+
+def test_lessons_need_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--processes", "0", "--out", str(tmp_path / "clone")])
+    assert refused.value.code == 2
+    assert "--processes is 0; it must be at least 1" in capsys.readouterr().err
