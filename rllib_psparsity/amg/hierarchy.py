@@ -83,9 +83,18 @@ class Level:
             self._graph = level_graph(self.A, self.B, self.number)
         return self._graph
 
-    def undecided(self) -> Level:
-        """The level before its decision, with what it has made so far."""
-        return replace(self, decision=None, recipe=None, P=None, R=None, aggregates=None, pattern=None)
+    def undecided(self, graph: LevelGraph | None = None) -> Level:
+        """The level before its decision, with what it has made so far, and its graph if someone else has kept that."""
+        return replace(
+            self,
+            decision=None,
+            recipe=None,
+            P=None,
+            R=None,
+            aggregates=None,
+            pattern=None,
+            _graph=self._graph if graph is None else graph,
+        )
 
     def release_graph(self) -> None:
         """Forget the graph, which takes as much memory as the operator; it is made again if it is asked for."""

@@ -157,6 +157,8 @@ class PolicyConfig(Section):
     tries: Positive = 1
     """Hierarchies that `learned_solver` sets up, which differ on the finest level, to keep the one that a test finds
     best; training does not look at it."""
+    tries_in_doubt: Positive = 1
+    """The same where the first one is poor and the policy was not sure of its coarsening (`deploy.guard`)."""
 
     @model_validator(mode="after")
     def _menu_is_valid(self) -> PolicyConfig:

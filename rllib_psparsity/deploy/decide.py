@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 
 from rllib_psparsity.amg.decision import Decide, Decision
 from rllib_psparsity.errors import InputError
 from rllib_psparsity.graph.level_graph import LevelGraph
 from rllib_psparsity.policy.choice import mode as most_likely
-from rllib_psparsity.policy.choice import sample
+from rllib_psparsity.policy.choice import ranks_of, sample
 from rllib_psparsity.policy.inference import Inference, NetworkLogits
 
 
@@ -30,26 +33,45 @@ def policy_decide(inference: Inference, mode: bool = True, rng: np.random.Genera
     return decide
 
 
-def ranked_decides(inference: Inference, count: int) -> tuple[Decide, ...]:
+class RankedDecides:
     """Several hierarchies of one matrix by the policy, each with another recipe on the finest level: `mode`'s ranks.
 
-    Everything else is the most likely decision, so the first is `policy_decide`. They are for use one after the other:
-    the finest level's logits are computed for the first and forgotten with the last.
+    Everything else is the most likely decision, so the first is `policy_decide`. Iterating gives a `Decide` for each,
+    to be used before the next one is asked for: which there are is known when the first has seen the finest level.
+    There are the first `count`, and those up to `at_most` whose coarsening the policy gives `probability` or more.
+
+    Attributes
+    ----------
+    finest : LevelGraph or None
+        The finest level's graph while another `Decide` is to come, else None: it is kept with its logits, which are
+        computed once.
     """
-    kept: list[NetworkLogits] = []
 
-    def of_rank(rank: int) -> Decide:
-        def decide(graph: LevelGraph) -> Decision:
-            if graph.level > 0:
-                return most_likely(inference.config, inference.logits([graph])).decisions[0]
-            logits = kept.pop() if kept else inference.logits([graph])
-            if rank + 1 < count:
-                kept.append(logits)
-            return most_likely(inference.config, logits, rank).decisions[0]
+    def __init__(self, inference: Inference, count: int, at_most: int | None = None, probability: float = 0.0) -> None:
+        self._inference = inference
+        self._counts = count, count if at_most is None else at_most, probability
+        self._logits: NetworkLogits | None = None
+        self._coming: list[int] = []
 
-        return decide
+    @property
+    def finest(self) -> LevelGraph | None:
+        return None if self._logits is None else self._logits.graphs[0]
 
-    return tuple(of_rank(rank) for rank in range(count))
+    def __iter__(self) -> Iterator[Decide]:
+        yield partial(self._decide, 0)
+        while self._coming:
+            yield partial(self._decide, self._coming.pop(0))
+
+    def _decide(self, rank: int, graph: LevelGraph) -> Decision:
+        config = self._inference.config
+        if graph.level > 0:
+            return most_likely(config, self._inference.logits([graph])).decisions[0]
+        logits = self._logits
+        if logits is None:
+            logits = self._inference.logits([graph])
+            self._coming = ranks_of(config, logits, *self._counts)[1:]
+        self._logits = logits if self._coming else None
+        return most_likely(config, logits, rank).decisions[0]
 
 
 def prior_decide(inference: Inference) -> Decide:

@@ -15,8 +15,11 @@ from rllib_psparsity.amg.new_values import with_new_values
 from rllib_psparsity.amg.products import transpose
 from rllib_psparsity.amg.solver import HierarchySolver, pyamg_level
 from rllib_psparsity.deploy.artifact import LoadedPolicy
-from rllib_psparsity.deploy.decide import ranked_decides
+from rllib_psparsity.deploy.decide import RankedDecides
+from rllib_psparsity.deploy.definiteness import least_quotient
 from rllib_psparsity.deploy.guard import (
+    DOUBT,
+    DOUBT_PROBABILITY,
     LEARNED,
     STEPS,
     STEPS_IN_DOUBT,
@@ -45,6 +48,7 @@ class _Setup:
     work: float
     singular: bool
     seconds: dict[str, float]
+    tries: int
     updated: bool = False
     stepped_in: bool = False
     reason: str = ""
@@ -64,12 +68,13 @@ class LearnedSolver(HierarchySolver):
 
     setup_info: SetupInfo
 
-    def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool, tries: int) -> None:
+    def __init__(self, A: Any, B: Any, policy: LoadedPolicy, guard: bool, tries: int | None) -> None:
         start = perf_counter()
         system = prepare(A, B)
         usable = [recipe for recipe in policy.menu if system.A.format == "csr" or not recipe.scalar_only]
-        self._policy, self._guard, self._tries = policy, guard, min(tries, len(usable))
-        self._steps = STEPS if self._tries == 1 else STEPS_IN_DOUBT
+        always, at_most = (policy.config.tries, policy.config.tries_in_doubt) if tries is None else (tries, tries)
+        self._policy, self._guard = policy, guard
+        self._tries, self._tries_in_doubt = (min(count, len(usable)) for count in (always, max(always, at_most)))
         checked = perf_counter() - start
         setup = self._full_setup(system)
         self._work_at_first = setup.work
@@ -115,7 +120,7 @@ class LearnedSolver(HierarchySolver):
     def _full_setup(self, system: System) -> _Setup:
         """By the policy, or by what the guard takes instead."""
         seconds: dict[str, float] = {**dict.fromkeys(PHASES, 0.0), "guard": 0.0}
-        learned = self._learned(system, seconds)
+        learned, tries = self._learned(system, seconds)
         chosen = learned
         if self._guard:
             start = perf_counter()
@@ -130,34 +135,41 @@ class LearnedSolver(HierarchySolver):
             chosen.work_per_digit,
             chosen.singular,
             seconds,
+            tries,
             stepped_in=chosen is not learned,
             reason=learned.objection if self._guard else "",
         )
 
-    def _learned(self, system: System, seconds: dict[str, float]) -> Candidate:
-        """The best of the policy's hierarchies; what they all took is added to `seconds`."""
-        policy, finest, best = self._policy, Level(system.scaled_A, system.scaled_B), None
-        if self._tries > 1:  # one graph and one smoother for all; a single hierarchy forgets its graph when it can
-            start = perf_counter()
-            _ = finest.graph
-            observed = perf_counter()
-            _ = finest.candidates()
-            seconds["features"] += observed - start
-            seconds["coarsening"] += perf_counter() - observed
-        for decide in ranked_decides(policy.inference, self._tries):
+    def _learned(self, system: System, seconds: dict[str, float]) -> tuple[Candidate, int]:
+        """The best of the policy's hierarchies, and how many there were; what all took is added to `seconds`."""
+        policy, finest = self._policy, Level(system.scaled_A, system.scaled_B)
+        best, made, steps = None, 0, STEPS if self._tries == 1 else STEPS_IN_DOUBT
+        decides = RankedDecides(policy.inference, self._tries, self._tries_in_doubt, DOUBT_PROBABILITY)
+        for decide in decides:
             hierarchy = build_on(finest, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
+            made += 1
             for phase in PHASES:
                 seconds[phase] += hierarchy.seconds[phase]
             start = perf_counter()
-            tested = self._guard or self._tries > 1
-            candidate = examine(LEARNED, hierarchy, self._steps) if tested else untested(LEARNED, hierarchy)
+            further = decides.finest is not None
+            tested = self._guard or further or made > 1
+            candidate = examine(LEARNED, hierarchy, steps) if tested else untested(LEARNED, hierarchy)
             refuse_negative(candidate.quotient)
+            if further and steps < STEPS_IN_DOUBT and candidate.work_per_digit > DOUBT:
+                steps = STEPS_IN_DOUBT  # by which the next one is told from it
+                candidate = examine(LEARNED, hierarchy, steps)
+            if self._guard and best is not None and best.objection and not candidate.objection:
+                # A poor hierarchy may show an indefinite matrix, also where another one happens to pass.
+                refuse_negative(least_quotient(finest.A))
             if best is None or candidate.work_per_digit < best.work_per_digit:
                 best = candidate
             if tested:
                 seconds["guard"] += perf_counter() - start
+            if made >= self._tries and best.work_per_digit <= DOUBT:
+                break
+            finest = hierarchy.levels[0].undecided(decides.finest)
         assert best is not None
-        return best
+        return best, made
 
     def _kept_patterns(self, system: System) -> _Setup | str:
         """The updated hierarchy, or why it cannot be used."""
@@ -167,7 +179,8 @@ class LearnedSolver(HierarchySolver):
             start = perf_counter()
             if self._guard:
                 limit = max(WORK_LIMIT, WORSE * self._work_at_first)
-                candidate = examine(name, hierarchy, self._steps, limit)
+                steps = STEPS if self.setup_info.tries == 1 else STEPS_IN_DOUBT
+                candidate = examine(name, hierarchy, steps, limit)
             else:
                 candidate = untested(name, hierarchy)
         except SetupFailure as error:
@@ -177,7 +190,8 @@ class LearnedSolver(HierarchySolver):
             return candidate.objection
         seconds = {**hierarchy.seconds, "guard": perf_counter() - start}
         work, singular = candidate.work_per_digit, candidate.singular
-        return _Setup(name, hierarchy, candidate.direct, work, singular, seconds, updated=True)
+        tries = self.setup_info.tries
+        return _Setup(name, hierarchy, candidate.direct, work, singular, seconds, tries, updated=True)
 
     def _use(self, system: System, B_was_given: bool, setup: _Setup, start: float, checked: float) -> None:
         """Become the solver of the set-up."""
@@ -200,7 +214,7 @@ class LearnedSolver(HierarchySolver):
             levels=level_infos(setup.hierarchy),
             operator_complexity=setup.hierarchy.operator_complexity,
             seconds=seconds,
-            tries=self._tries,
+            tries=setup.tries,
             guarded=self._guard,
             guard_stepped_in=setup.stepped_in,
             guard_reason=setup.reason,

@@ -40,8 +40,8 @@ def learned_solver(
     policy : name of a shipped policy, directory of an exported one, or the result of `load_policy`
     guard : whether a cheap test of the hierarchy decides if it is kept; otherwise a classical one takes its place
     tries : how many hierarchies are set up, one for each of the policy's likeliest recipes of the finest level, to keep
-        the one that the test finds best; by default what the policy says. Each costs a set-up, which is worth it where
-        many right-hand sides follow.
+        the one that the test finds best; by default what the policy says: `default` makes a second one where the first
+        is poor and the policy was not sure. Each costs a set-up, which is worth it where many right-hand sides follow.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def learned_solver(
     if not isinstance(guard, bool | np.bool_):
         raise InputError(f"guard is {guard!r}, expected True or False; False keeps a hierarchy that a test finds poor")
     loaded = _loaded(policy)
-    return LearnedSolver(A, B, loaded, bool(guard), loaded.config.tries if tries is None else int(tries))
+    return LearnedSolver(A, B, loaded, bool(guard), None if tries is None else int(tries))
 
 
 def strength_of_connection(A: Any, policy: str | Path | LoadedPolicy = "default", B: Any = None) -> csr_array:

@@ -87,6 +87,17 @@ def _tried(config: PolicyConfig, graph: LevelGraph, recipe_logits: np.ndarray) -
     return first + [r for r in likely if r not in first]
 
 
+def ranks_of(config: PolicyConfig, logits: Logits, count: int, at_most: int, probability: float) -> list[int]:
+    """For a single graph, `mode`'s ranks below `count`, and below `at_most` those whose coarsening is that probable."""
+    menu, of_graph = parse_menu(config.recipes), logits.recipe_logits[0].astype(float)
+    weights = np.exp(of_graph - of_graph.max())
+    share = dict.fromkeys((recipe.coarsening for recipe in menu), 0.0)
+    for recipe, weight in zip(menu, weights / weights.sum(), strict=True):
+        share[recipe.coarsening] += weight
+    tried = _tried(config, logits.graphs[0], of_graph)[:at_most]
+    return [rank for rank, r in enumerate(tried) if rank < count or share[menu[r].coarsening] >= probability]
+
+
 def _choose(
     config: PolicyConfig, logits: Logits, recipe: np.ndarray, rngs: Sequence[np.random.Generator | None]
 ) -> Choice:

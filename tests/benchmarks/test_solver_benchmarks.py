@@ -11,7 +11,7 @@ import pytest
 from pyamg.gallery import poisson
 from scipy.sparse import csr_array
 
-from benchmarks import any_matrix, cycle, cycles, first_call, guard, prolongators, sequence
+from benchmarks import any_matrix, cycle, cycles, doubt, first_call, guard, prolongators, sequence
 
 
 def _result(directory: Path, name: str) -> dict:
@@ -59,6 +59,24 @@ def test_other_cycles_are_measured_on_one_hierarchy(tmp_path: Path) -> None:
     assert len(result["repeats"]) == 4 and set(result["figures"]) == {*cycles.CYCLES, "best of all"} - {cycles.BASE}
     assert all(row["work"][cycles.BASE] < np.inf for row in result["repeats"])
     assert result["figures"]["best of all"]["max"] <= 1.0 < result["figures"]["V(2,2), symmetric"]["max"]
+
+
+def test_tries_in_doubt_are_measured_beside_one_try(tmp_path: Path) -> None:
+    doubt.main(["--quick", "--out", str(tmp_path)])
+    result = _result(tmp_path, "doubt")
+    assert result["figures"]["all"]["problems"] == len(result["repeats"]) == 40
+    for row in result["repeats"]:
+        one, other = row[doubt.ONE], row[doubt.IN_DOUBT]
+        assert one["tries"] == 1 and (other["tries"] > 1 or other["work"] == one["work"])
+
+
+def test_figures_of_tries_in_doubt_are_ratios() -> None:
+    one, other = ({"work": 6.0, "setup": 1.0, "solve": 1.0}, {"work": 3.0, "setup": 3.0, "solve": 0.5})
+    same, twice = ({doubt.ONE: one, doubt.IN_DOUBT: of} for of in (one, other))
+    found = doubt.figures([same, twice])
+    assert (found["changed"], found["work"], found["least work"], found["most work"]) == (1, 0.7071, 0.5, 1.0)
+    assert found["set-up"] == pytest.approx(3**0.5, abs=1e-4)
+    assert found["set-up and 8 solves"] == pytest.approx((7 / 9) ** 0.5, abs=1e-4)
 
 
 @pytest.mark.parametrize("num_levels", [2, 3, 4])
