@@ -5,7 +5,8 @@
 On new problems of the mix that the policy was trained on, ``learned_solver(A, B, tries=1)`` and ``learned_solver(A,
 B)``, which makes another try where the first hierarchy is poor and the policy was not sure of its coarsening
 (`deploy.guard`). Seconds are CPU seconds, the least of some repeats that take turns; the work per digit is that of real
-solves. All figures are ratios of the two, geometric means over the problems, of all and of those that were tried again.
+solves, up to 400 iterations. All figures are ratios of the two, geometric means over the problems that both solve, of
+all and of those that were tried again.
 """
 
 from __future__ import annotations
@@ -43,20 +44,24 @@ def measured(problem: Any) -> dict[str, dict[str, float]]:
             set_up = process_time()
             ml.solve(b, accel="cg", tol=1e-8)
             solved = process_time()
-            of["setup"], of["solve"] = min(of["setup"], set_up - start), min(of["solve"], solved - set_up)
-            of["tries"], of["work"] = ml.setup_info.tries, measure_solve(ml).work_per_digit
+            of["setup"] = min(of["setup"], round(set_up - start, 6))
+            of["solve"] = min(of["solve"], round(solved - set_up, 6))
+            of["tries"], of["work"] = ml.setup_info.tries, round(measure_solve(ml).work_per_digit, 4)
     return found
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Ratios of the second to the first, of `rows`."""
+    unsolved = {f"not solved by {name}": sum(np.isinf(row[name]["work"]) for row in rows) for name in TRIES}
+    count, rows = len(rows), [row for row in rows if all(np.isfinite(row[name]["work"]) for name in TRIES)]
 
     def mean(figure: Any) -> float:
         return round(float(np.exp(np.mean([np.log(figure(row[IN_DOUBT]) / figure(row[ONE])) for row in rows]))), 4)
 
     works = [row[IN_DOUBT]["work"] / row[ONE]["work"] for row in rows]
     return {
-        "problems": len(rows),
+        "problems": count,
+        **unsolved,
         "changed": sum(work != 1.0 for work in works),
         "work": mean(lambda of: of["work"]),
         "least work": round(min(works), 3),

@@ -73,7 +73,10 @@ def test_tries_in_doubt_are_measured_beside_one_try(tmp_path: Path) -> None:
 def test_figures_of_tries_in_doubt_are_ratios() -> None:
     one, other = ({"work": 6.0, "setup": 1.0, "solve": 1.0}, {"work": 3.0, "setup": 3.0, "solve": 0.5})
     same, twice = ({doubt.ONE: one, doubt.IN_DOUBT: of} for of in (one, other))
-    found = doubt.figures([same, twice])
+    unsolved = {doubt.ONE: one | {"work": np.inf}, doubt.IN_DOUBT: other}
+    found = doubt.figures([same, unsolved, twice])
+    assert found["problems"] == 3
+    assert (found["not solved by one try"], found["not solved by another in doubt"]) == (1, 0)
     assert (found["changed"], found["work"], found["least work"], found["most work"]) == (1, 0.7071, 0.5, 1.0)
     assert found["set-up"] == pytest.approx(3**0.5, abs=1e-4)
     assert found["set-up and 8 solves"] == pytest.approx((7 / 9) ** 0.5, abs=1e-4)
