@@ -52,7 +52,7 @@ def measured(problem: Any) -> dict[str, dict[str, float]]:
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Ratios of the second to the first, of `rows`."""
-    unsolved = {f"not solved by {name}": sum(np.isinf(row[name]["work"]) for row in rows) for name in TRIES}
+    unsolved = {f"not solved by {name}": sum(row[name]["work"] == np.inf for row in rows) for name in TRIES}
     count, rows = len(rows), [row for row in rows if all(np.isfinite(row[name]["work"]) for name in TRIES)]
 
     def mean(figure: Any) -> float:
