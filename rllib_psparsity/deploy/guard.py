@@ -44,9 +44,8 @@ is hard. Two more set-ups and their tests cost some 90 products, more than a thi
 DOUBT = 5.0
 """Work per digit above which a policy makes its tries in doubt, and no more once one is below."""
 DOUBT_PROBABILITY = 0.2
-"""What it has to give the coarsening of such a try. With both a twentieth of its mix is tried again: a set-up and eight
-solves take 1 % longer in the mean, and what the policy was wrong about takes up to 30 % less work
-(`benchmarks.doubt`)."""
+"""What it has to give the coarsening of such a try. With both a twentieth of new problems is tried again, for 0.93 of
+their work: a set-up and eight solves of all take as long as before (`benchmarks.doubt`)."""
 MOST_DIGITS = 15.0
 LEARNED = "learned"
 RELAXATION = "gauss-seidel"
