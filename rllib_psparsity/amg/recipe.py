@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from rllib_psparsity.errors import InputError
@@ -130,6 +131,7 @@ def _threshold(name: str, measure: str, given: list[str]) -> float:
     return threshold
 
 
+@lru_cache(maxsize=32)
 def parse_menu(names: tuple[str, ...]) -> tuple[Recipe, ...]:
     """The menu in the order given; it must hold a recipe that block matrices can use."""
     menu = tuple(Recipe.parse(name) for name in names)

@@ -89,14 +89,16 @@ def estimated_work(
     steps: int = STEPS,
     limit: float | None = None,
     *,
+    doubt: float = math.inf,
     singular: bool = False,
 ) -> float:
     """Work per digit of a few steps of conjugate gradients, in products with the finest matrix.
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
-    matrix and no more than `STEPS`. With a `limit`, further steps are made while the estimate is above it, up to
-    `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` in any case if it has grown by `GROWTH`. If it still is above, or no
+    matrix and no more than `STEPS`, but for a finite `doubt`. With a `limit`, further steps are made while the estimate
+    is above it, up to `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` if it is above `doubt`, or has ever grown by
+    `GROWTH`. If it still is above the limit, or no
     digit is gained, and the residuals have grown in any step, as they may at first on matrices of fourth order, digits
     are those of the error's energy norm between the first step and the last, as `BlockSolve.energy` tells them. For a
     singular matrix the right-hand sides are made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if
@@ -104,7 +106,7 @@ def estimated_work(
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
-    vectors = 1 if finest.shape[0] >= LARGE and steps <= STEPS else VECTORS
+    vectors = 1 if finest.shape[0] >= LARGE and steps <= STEPS and doubt == math.inf else VECTORS
     b = np.random.default_rng(0).random((finest.shape[0], vectors)) - 0.5
     if singular:
         b = finest @ (b / finest.diagonal()[:, None])
@@ -119,8 +121,8 @@ def estimated_work(
         if taken < steps or limit is None:
             return taken >= steps
         estimates = [work(step, digits) for step, digits in enumerate(gained, 1)]
-        grows = any(later > GROWTH * earlier for earlier, later in pairwise(estimates))
-        return estimates[-1] <= limit and (taken >= STEPS_IN_DOUBT or not grows)
+        doubtful = estimates[-1] > doubt or any(later > GROWTH * earlier for earlier, later in pairwise(estimates))
+        return estimates[-1] <= limit and (taken >= STEPS_IN_DOUBT or not doubtful)
 
     with np.errstate(all="ignore"):
         cycle = BlockVCycle(hierarchy.levels, direct.solve)
@@ -142,10 +144,18 @@ def untested(name: str, hierarchy: Hierarchy) -> Candidate:
     return Candidate(name, hierarchy, direct, math.nan, "", least_coarse_quotient(hierarchy, direct))
 
 
-def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: float = WORK_LIMIT) -> Candidate:
+def examine(
+    name: str,
+    hierarchy: Hierarchy,
+    steps: int = STEPS,
+    work_limit: float = WORK_LIMIT,
+    *,
+    doubt: float = math.inf,
+) -> Candidate:
     """The test: can the hierarchy be used at all, and does it solve well enough?
 
-    Where `steps` leave doubt, up to `STEPS_IN_DOUBT` decide, and up to `STEPS_TO_REJECT` against it.
+    Where `steps` leave doubt, which an estimate above `doubt` is too, up to `STEPS_IN_DOUBT` decide, and up to
+    `STEPS_TO_REJECT` against it.
     """
     coarsest = hierarchy.levels[-1].A.shape[0]
     if hierarchy.failed and coarsest > DENSE_LIMIT:
@@ -155,7 +165,7 @@ def examine(name: str, hierarchy: Hierarchy, steps: int = STEPS, work_limit: flo
     except SetupFailure as error:
         return Candidate(name, hierarchy, None, math.inf, str(error))
     candidate = Candidate(name, hierarchy, direct, math.nan, "", least_coarse_quotient(hierarchy, direct))
-    work = estimated_work(hierarchy, direct, steps, work_limit, singular=candidate.singular)
+    work = estimated_work(hierarchy, direct, steps, work_limit, doubt=doubt, singular=candidate.singular)
     objection = (
         "" if work <= work_limit else f"it would take {work:.1f} work units a digit, the limit is {work_limit:g}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -153,11 +154,9 @@ class LearnedSolver(HierarchySolver):
             start = perf_counter()
             further = decides.finest is not None
             tested = self._guard or further or made > 1
-            candidate = examine(LEARNED, hierarchy, steps) if tested else untested(LEARNED, hierarchy)
+            doubt = DOUBT if further else math.inf
+            candidate = examine(LEARNED, hierarchy, steps, doubt=doubt) if tested else untested(LEARNED, hierarchy)
             refuse_negative(candidate.quotient)
-            if further and steps < STEPS_IN_DOUBT and candidate.work_per_digit > DOUBT:
-                steps = STEPS_IN_DOUBT  # by which the next one is told from it
-                candidate = examine(LEARNED, hierarchy, steps)
             if self._guard and best is not None and best.objection and not candidate.objection:
                 # A poor hierarchy may show an indefinite matrix, also where another one happens to pass.
                 refuse_negative(least_quotient(finest.A))
@@ -167,7 +166,7 @@ class LearnedSolver(HierarchySolver):
                 seconds["guard"] += perf_counter() - start
             if made >= self._tries and best.work_per_digit <= DOUBT:
                 break
-            finest = hierarchy.levels[0].undecided(decides.finest)
+            finest, steps = hierarchy.levels[0].undecided(decides.finest), STEPS_IN_DOUBT
         assert best is not None
         return best, made
 

@@ -89,10 +89,12 @@ def _tried(config: PolicyConfig, graph: LevelGraph, recipe_logits: np.ndarray) -
 
 def ranks_of(config: PolicyConfig, logits: Logits, count: int, at_most: int, probability: float) -> list[int]:
     """For a single graph, `mode`'s ranks below `count`, and below `at_most` those whose coarsening is that probable."""
+    if at_most == 1:
+        return [0]
     menu, of_graph = parse_menu(config.recipes), logits.recipe_logits[0].astype(float)
     weights = np.exp(of_graph - of_graph.max())
     share = dict.fromkeys((recipe.coarsening for recipe in menu), 0.0)
-    for recipe, weight in zip(menu, weights / weights.sum(), strict=True):
+    for recipe, weight in zip(menu, (weights / weights.sum()).tolist(), strict=True):
         share[recipe.coarsening] += weight
     tried = _tried(config, logits.graphs[0], of_graph)[:at_most]
     return [rank for rank, r in enumerate(tried) if rank < count or share[menu[r].coarsening] >= probability]

@@ -12,7 +12,7 @@ from pyamg.gallery import diffusion_stencil_2d, linear_elasticity, poisson, sten
 from rllib_psparsity import learned_solver, load_policy
 from rllib_psparsity.amg.hierarchy import Level, build_hierarchy
 from rllib_psparsity.amg.measurement import measure_solve
-from rllib_psparsity.deploy import multilevel
+from rllib_psparsity.deploy import guard, multilevel
 from rllib_psparsity.deploy.decide import RankedDecides, policy_decide
 from rllib_psparsity.deploy.guard import (
     DOUBT,
@@ -188,14 +188,29 @@ def test_default_tries_once_where_the_first_is_good_or_it_was_sure(work, share, 
     assert bare.tries == 1 and math.isnan(bare.work_per_digit) == (share > 1)
 
 
-def test_both_are_told_apart_by_the_same_test(monkeypatch):
-    steps, examine = [], multilevel.examine
-    monkeypatch.setattr(
-        multilevel, "examine", lambda name, hierarchy, of: (steps.append(of), examine(name, hierarchy, of))[1]
-    )
+@pytest.mark.parametrize("large", [1, 10**9], ids=["large", "small"])
+def test_both_are_told_apart_by_the_same_test(large, monkeypatch):
+    monkeypatch.setattr(guard, "LARGE", large)
     _doubt(monkeypatch, 0.0, 0.99)
+    tested, examine = [], multilevel.examine
+
+    def watched(*args, **options):
+        tested.append(examine(*args, **options))
+        return tested[-1]
+
+    monkeypatch.setattr(multilevel, "examine", watched)
     learned_solver(ANISOTROPIC)
-    assert steps == [STEPS, STEPS_IN_DOUBT, STEPS_IN_DOUBT]
+    works = [estimated_work(one.hierarchy, one.direct, STEPS_IN_DOUBT) for one in tested]
+    assert [one.work_per_digit for one in tested] == works and len(works) == 2
+
+
+def test_an_estimate_above_the_doubt_is_made_by_more_steps():
+    hierarchy = _alone(ANISOTROPIC, 0)
+    direct = direct_solver(hierarchy)
+    two, four = (estimated_work(hierarchy, direct, steps) for steps in (STEPS, STEPS_IN_DOUBT))
+    assert two != four
+    for doubt, expected in ((0.99 * two, four), (1.01 * two, two)):
+        assert estimated_work(hierarchy, direct, STEPS, WORK_LIMIT, doubt=doubt) == expected
 
 
 def test_a_caller_who_names_a_number_gets_it_without_a_doubt(monkeypatch):
