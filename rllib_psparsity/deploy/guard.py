@@ -98,11 +98,10 @@ def estimated_work(
     the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
     matrix and no more than `STEPS`, but for a finite `doubt`. With a `limit`, further steps are made while the estimate
     is above it, up to `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` if it is above `doubt`, or has ever grown by
-    `GROWTH`. If it still is above the limit, or no
-    digit is gained, and the residuals have grown in any step, as they may at first on matrices of fourth order, digits
-    are those of the error's energy norm between the first step and the last, as `BlockSolve.energy` tells them. For a
-    singular matrix the right-hand sides are made consistent: D^-1 b, D the diagonal, multiplied by A. Infinite if
-    nothing is gained, or not finite.
+    `GROWTH`. If it still is above the limit, or no digit is gained, and the residuals have grown in any step, as they
+    may at first on matrices of fourth order, digits are those of the error's energy norm between the first step and the
+    last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D
+    the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
