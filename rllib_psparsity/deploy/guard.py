@@ -46,6 +46,8 @@ DOUBT = 5.0
 DOUBT_PROBABILITY = 0.2
 """What it has to give the coarsening of such a try. With both a twentieth of new problems is tried again, for 0.93 of
 their work: a set-up and eight solves of all take as long as before (`benchmarks.doubt`)."""
+DOUBT_UNKNOWNS = 100_000
+"""Up to so many there are tries in doubt. Beyond, a second hierarchy takes the seconds and the memory of a large one."""
 MOST_DIGITS = 15.0
 LEARNED = "learned"
 RELAXATION = "gauss-seidel"
@@ -96,16 +98,16 @@ def estimated_work(
 
     ``(cost + 1) * steps / digits``, cost being the cycle complexity with the direct solver counted as it is, and digits
     the mean over seeded random right-hand sides of ``log10(|r_0| / |r_k|)``; they are `VECTORS`, or one for a `LARGE`
-    matrix and no more than `STEPS`, but for a finite `doubt`. With a `limit`, further steps are made while the estimate
-    is above it, up to `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` if it is above `doubt`, or has ever grown by
-    `GROWTH`. If it still is above the limit, or no digit is gained, and the residuals have grown in any step, as they
-    may at first on matrices of fourth order, digits are those of the error's energy norm between the first step and the
-    last, as `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D
-    the diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
+    matrix and `steps` up to `STEPS`. With a `limit`, further steps are made while the estimate is above it, up to
+    `STEPS_TO_REJECT`, and up to `STEPS_IN_DOUBT` if it is above `doubt`, or has ever grown by `GROWTH`. If it still is
+    above the limit, or no digit is gained, and the residuals have grown in any step, as they may at first on matrices
+    of fourth order, digits are those of the error's energy norm between the first step and the last, as
+    `BlockSolve.energy` tells them. For a singular matrix the right-hand sides are made consistent: D^-1 b, D the
+    diagonal, multiplied by A. Infinite if nothing is gained, or not finite.
     """
     finest, coarsest = hierarchy.levels[0].A, hierarchy.levels[-1].A
     cost = hierarchy.cycle_complexity + (direct.work - coarsest.nnz) / finest.nnz
-    vectors = 1 if finest.shape[0] >= LARGE and steps <= STEPS and doubt == math.inf else VECTORS
+    vectors = 1 if finest.shape[0] >= LARGE and steps <= STEPS else VECTORS
     b = np.random.default_rng(0).random((finest.shape[0], vectors)) - 0.5
     if singular:
         b = finest @ (b / finest.diagonal()[:, None])

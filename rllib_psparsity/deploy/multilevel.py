@@ -21,6 +21,7 @@ from rllib_psparsity.deploy.definiteness import least_quotient
 from rllib_psparsity.deploy.guard import (
     DOUBT,
     DOUBT_PROBABILITY,
+    DOUBT_UNKNOWNS,
     LEARNED,
     STEPS,
     STEPS_IN_DOUBT,
@@ -145,7 +146,8 @@ class LearnedSolver(HierarchySolver):
         """The best of the policy's hierarchies, and how many there were; what all took is added to `seconds`."""
         policy, finest = self._policy, Level(system.scaled_A, system.scaled_B)
         best, made, steps = None, 0, STEPS if self._tries == 1 else STEPS_IN_DOUBT
-        decides = RankedDecides(policy.inference, self._tries, self._tries_in_doubt, DOUBT_PROBABILITY)
+        at_most = self._tries_in_doubt if finest.A.shape[0] <= DOUBT_UNKNOWNS else self._tries
+        decides = RankedDecides(policy.inference, self._tries, at_most, DOUBT_PROBABILITY)
         for decide in decides:
             hierarchy = build_on(finest, decide, menu=policy.menu, limits=policy.limits, keep_patterns=True)
             made += 1
@@ -154,7 +156,7 @@ class LearnedSolver(HierarchySolver):
             start = perf_counter()
             further = decides.finest is not None
             tested = self._guard or further or made > 1
-            doubt = DOUBT if further else math.inf
+            doubt = 0.0 if made > 1 else DOUBT if further else math.inf  # so that all are told apart by as many steps
             candidate = examine(LEARNED, hierarchy, steps, doubt=doubt) if tested else untested(LEARNED, hierarchy)
             refuse_negative(candidate.quotient)
             if self._guard and best is not None and best.objection and not candidate.objection:
@@ -166,7 +168,7 @@ class LearnedSolver(HierarchySolver):
                 seconds["guard"] += perf_counter() - start
             if made >= self._tries and best.work_per_digit <= DOUBT:
                 break
-            finest, steps = hierarchy.levels[0].undecided(decides.finest), STEPS_IN_DOUBT
+            finest = hierarchy.levels[0].undecided(decides.finest)
         assert best is not None
         return best, made
 

@@ -200,7 +200,9 @@ def test_both_are_told_apart_by_the_same_test(large, monkeypatch):
 
     monkeypatch.setattr(multilevel, "examine", watched)
     learned_solver(ANISOTROPIC)
-    works = [estimated_work(one.hierarchy, one.direct, STEPS_IN_DOUBT) for one in tested]
+    works = [estimated_work(one.hierarchy, one.direct, STEPS, WORK_LIMIT, doubt=0.0) for one in tested]
+    four = [estimated_work(one.hierarchy, one.direct, STEPS_IN_DOUBT) for one in tested]
+    assert (works == four) == (large > ANISOTROPIC.shape[0])  # of a large matrix by one right-hand side
     assert [one.work_per_digit for one in tested] == works and len(works) == 2
 
 
@@ -211,6 +213,15 @@ def test_an_estimate_above_the_doubt_is_made_by_more_steps():
     assert two != four
     for doubt, expected in ((0.99 * two, four), (1.01 * two, two)):
         assert estimated_work(hierarchy, direct, STEPS, WORK_LIMIT, doubt=doubt) == expected
+
+
+def test_a_large_matrix_is_not_tried_again_but_by_a_caller(monkeypatch):
+    _doubt(monkeypatch, 0.0, 0.99)
+    monkeypatch.setattr(multilevel, "DOUBT_UNKNOWNS", ANISOTROPIC.shape[0] - 1)
+    assert learned_solver(ANISOTROPIC).setup_info.tries == 1
+    assert learned_solver(ANISOTROPIC, tries=2).setup_info.tries == 2
+    monkeypatch.setattr(multilevel, "DOUBT_UNKNOWNS", ANISOTROPIC.shape[0])
+    assert learned_solver(ANISOTROPIC).setup_info.tries == 2
 
 
 def test_a_caller_who_names_a_number_gets_it_without_a_doubt(monkeypatch):
