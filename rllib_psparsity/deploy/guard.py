@@ -47,7 +47,7 @@ DOUBT_PROBABILITY = 0.2
 """What it has to give the coarsening of such a try. With both a twentieth of new problems is tried again, for 0.93 of
 their work: a set-up and eight solves of all take as long as before (`benchmarks.doubt`)."""
 DOUBT_UNKNOWNS = 100_000
-"""Up to so many there are tries in doubt. Beyond, a second hierarchy takes the seconds and the memory of a large one."""
+"""Up to so many there are tries in doubt. Beyond, a second hierarchy takes seconds, and the memory of a large one."""
 MOST_DIGITS = 15.0
 LEARNED = "learned"
 RELAXATION = "gauss-seidel"
