@@ -110,16 +110,15 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that joblib ends its processes
     try:
         lessons = gather(paid_at_the_end, options.problems, table, options.processes)
+        policy = untrained_network(config.policy, config.seed, input_statistics(config)).train()
+        for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
+            apart = f"paid apart {paid:.4f}, expert {expert:.4f}"
+            print(f"epoch {epoch}/{options.epochs} | loss {loss:.3f} | {apart}", flush=True)
     except InputError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         print(f"\ninterrupted; the same command goes on from {table}")
         sys.exit(128 + signal.SIGINT)
-    policy = untrained_network(config.policy, config.seed, input_statistics(config)).train()
-    for epoch, loss, paid, expert in learn(policy, lessons, options.epochs, np.random.default_rng(config.seed)):
-        print(
-            f"epoch {epoch}/{options.epochs} | loss {loss:.3f} | paid apart {paid:.4f}, expert {expert:.4f}", flush=True
-        )
     save_policy(policy.eval(), config.environment, options.out, _card(config, options))
     print(f"written to {options.out}")
 

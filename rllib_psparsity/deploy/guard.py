@@ -45,7 +45,7 @@ DOUBT = 5.0
 """Work per digit above which a policy makes its tries in doubt, and no more once one is below."""
 DOUBT_PROBABILITY = 0.2
 """What it has to give the coarsening of such a try. With both a twentieth of new problems is tried again, for 0.93 of
-their work: a set-up and eight solves of all take as long as before (`benchmarks.doubt`)."""
+their work; a set-up and eight solves of all take 1 % longer (`benchmarks.doubt`)."""
 DOUBT_UNKNOWNS = 100_000
 """Up to so many there are tries in doubt. Beyond, a second hierarchy takes seconds, and the memory of a large one."""
 MOST_DIGITS = 15.0

@@ -95,14 +95,16 @@ def test_the_command_writes_a_policy(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert refused.value.code == 2 and "exists already" in output.err and "lesson" not in output.out
 
 
+@pytest.mark.parametrize("during", ["gather", "learn"])
 def test_an_interruption_says_how_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    during: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
     handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(clone, "gather", interrupted)
+    monkeypatch.setattr(clone, "gather", lambda *_: [])
+    monkeypatch.setattr(clone, during, interrupted)
     try:
         with pytest.raises(SystemExit) as ended:
             main(["--problems", "2", "--out", str(tmp_path / "clone")])
