@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
+from rllib_psparsity.compiled import compiled
+
 ROWS_AHEAD = 4
 """So many rows before they are read."""
 
@@ -42,3 +44,13 @@ def _hint(typingctx, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
+
+
+@compiled()
+def prefetch_row(indices, data, first):
+    """Inside a kernel: have some thirty entries from `first` on fetched, a row of a coarse level, with cache lines that
+    it shares at both of its ends."""
+    for line in range(5):
+        prefetch(data, first + 8 * line)
+    for line in range(3):
+        prefetch(indices, first + 16 * line)

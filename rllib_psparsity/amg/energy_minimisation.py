@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from rllib_psparsity.amg.products import transposed
 from rllib_psparsity.amg.tentative import Tentative
 from rllib_psparsity.compiled import compiled
-from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch
+from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch_row
 from rllib_psparsity.unsigned import unsigned
 
 ENERGY_ITERATIONS = 4
@@ -209,11 +209,7 @@ def _next_product(indptr, indices, data, p_indptr, rows, residual, weight, beta,
             dense[rows[e]] = x[e]
         for e in range(p_indptr[j], p_indptr[j + 1]):
             if e + ROWS_AHEAD < hints:
-                first = indptr[rows[e + ROWS_AHEAD]]
-                for line in range(4):  # some thirty entries, as coarse levels have
-                    prefetch(data, first + 8 * line)
-                prefetch(indices, first)
-                prefetch(indices, first + 16)
+                prefetch_row(indices, data, indptr[rows[e + ROWS_AHEAD]])
             i = rows[e]
             total = 0.0
             for f in range(indptr[i], ends[i]):

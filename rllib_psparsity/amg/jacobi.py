@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from rllib_psparsity.amg.products import sort_rows
 from rllib_psparsity.amg.tentative import Tentative
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.unsigned import unsigned
@@ -34,17 +33,14 @@ def smooth_by_jacobi(A: csr_array, T: Tentative, C: csr_array) -> csr_array:
     -------
     (N, N_c) csr_array, sorted, without entries that are zero.
     """
-    n, num_columns = A.shape[0], len(T.b_coarse)
+    n = A.shape[0]
     indptr = np.zeros(n + 1, dtype=np.int32)
     indices, data = np.empty(C.nnz, dtype=np.int32), np.empty(C.nnz)
     count = _smooth(
         *(A.indptr, A.indices, A.data, C.indptr, C.indices),
         *(T.columns, T.values, T.b_coarse, indptr, indices, data),
     )
-    rows = [indptr, indices[:count], data[:count]]
-    del indptr, indices, data
-    indptr, indices, data = sort_rows(rows, num_columns)
-    return csr_array((data, indices, indptr), shape=(n, num_columns))
+    return csr_array((data[:count], indices[:count], indptr), shape=(n, len(T.b_coarse)))
 
 
 @compiled()
@@ -98,4 +94,23 @@ def _smooth(indptr, indices, data, c_indptr, c_indices, columns, values, b, p_in
                 p_data[count] = entry
                 count += 1
         p_indptr[i + 1] = count
+        _sort_row(p_indices, p_data, p_indptr[i], count)
     return count
+
+
+@compiled()
+def _sort_row(indices, data, first, last):
+    """Sort a row in place. Rows are short, and those are inserted entry by entry; for long ones this is a Shell sort
+    (Knuth 1973, volume 3, section 5.2.1), of less than 1.5 powers of their length."""
+    gap = 1
+    while gap < (last - first) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for e in range(first + gap, last):
+            column, value = indices[e], data[e]
+            f = e
+            while f >= first + gap and indices[f - gap] > column:
+                indices[f], data[f] = indices[f - gap], data[f - gap]
+                f -= gap
+            indices[f], data[f] = column, value
+        gap //= 3

@@ -1,7 +1,7 @@
 """Transposes and products of CSR matrices.
 
-SciPy's are compiled too, but on levels of a few hundred nodes their checks cost more than their sums. Sums run in the
-order of SciPy's for (R A) P, so the results have the same bits.
+SciPy's are compiled too, but on levels of a few hundred nodes their checks cost more than their sums, and they do not
+know that a Galerkin product is symmetric. Sums run in the order of SciPy's for (R A) P, so they have the same bits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.compiled import compiled
 from rllib_psparsity.errors import SetupFailure
-from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch
+from rllib_psparsity.prefetch import CACHED, ROWS_AHEAD, prefetch, prefetch_row
 from rllib_psparsity.unsigned import unsigned
 
 CSRArrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -29,7 +29,10 @@ def transpose(P: csr_array | bsr_array) -> csr_array | bsr_array:
 def galerkin_product(
     R: csr_array | bsr_array, A: csr_array | bsr_array, P: csr_array | bsr_array
 ) -> csr_array | bsr_array:
-    """R A P for R = P^T, in A's format, with sorted indices; `SetupFailure` if it is not finite."""
+    """R A P for R = P^T and symmetric A, in A's format, with sorted indices; `SetupFailure` if it is not finite.
+
+    In CSR format the lower triangle alone is computed, so that the result is symmetric to the last bit.
+    """
     if A.format == "bsr":
         coarse = (R @ (A @ P)).tobsr(blocksize=(P.blocksize[1],) * 2)
         coarse.sort_indices()
@@ -37,14 +40,14 @@ def galerkin_product(
         n = P.shape[1]
         factors = (array for M in (R, A, P) for array in (M.indptr, M.indices, M.data))
         # Made by numpy, which asks for huge pages: arrays that a kernel makes get small ones, and each costs a fault.
-        # What is not written to costs nothing, so the guess of a coarse matrix is generous: as many entries as A has.
-        guess = len(A.indices) + n
+        # What is not written to costs nothing, so the guess of a lower triangle is generous: half of A's entries.
+        guess = len(A.indices) // 2 + n
         result = np.zeros(n + 1, np.int32), np.empty(guess, np.int32), np.empty(guess)
         row_of_RA = np.empty(A.shape[0]), np.full(A.shape[0], -1, np.int32), np.empty(A.shape[0], np.uint32)
         row_of_result = np.empty(n), np.full(n, -1, np.int32)
-        rows = list(_triple_product(*factors, result, row_of_RA, row_of_result))
+        triangle = _triple_product(*factors, result, row_of_RA, row_of_result)
         del result, row_of_RA, row_of_result
-        indptr, indices, data = sort_rows(rows, n)
+        indptr, indices, data = symmetric(*triangle)
         coarse = csr_array((data, indices, indptr), shape=(n, n))
     if not np.isfinite(coarse.data).all():
         raise SetupFailure("the Galerkin product is not finite")
@@ -59,15 +62,14 @@ def transposed(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, num_co
     return t_indptr, t_indices, t_data
 
 
-def sort_rows(rows: list[np.ndarray], num_columns: int) -> CSRArrays:
-    """The same matrix with sorted rows: transposed twice, which takes linear time however long they are.
-
-    `rows`, a list of indptr, indices and data, is emptied, so that memory that nobody else holds can serve the result.
-    """
-    num_rows = len(rows[0]) - 1
-    columns = transposed(rows[0], rows[1], rows[2], num_columns)
-    rows.clear()
-    return transposed(*columns, num_rows)
+def symmetric(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray) -> CSRArrays:
+    """CSR arrays of the symmetric matrix with this lower triangle, sorted, in linear time; the triangle need not be."""
+    n = len(indptr) - 1
+    whole, upper = np.zeros(n + 1, dtype=np.int32), np.zeros(n, dtype=np.uint32)
+    _count_both(indptr, indices, whole, upper)
+    result = whole, np.empty(whole[-1], dtype=np.int32), np.empty(whole[-1])
+    _fill_both(indptr, indices, data, upper, *result)
+    return result
 
 
 @compiled()
@@ -88,10 +90,52 @@ def _transpose(indptr, indices, data, t_indptr, t_indices, t_data):
 
 
 @compiled()
+def _count_both(indptr, indices, s_indptr, upper):
+    """Fill `s_indptr`, and with the place of the first entry above the diagonal, by row, `upper`, zeros before."""
+    indptr, indices = unsigned(indptr), unsigned(indices)
+    n = len(upper)
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            if indices[e] != i:
+                upper[indices[e]] += np.uint32(1)
+    for i in range(n):
+        above = s_indptr[i] + (indptr[i + 1] - indptr[i])
+        s_indptr[i + 1] = above + upper[i]
+        upper[i] = above
+
+
+@compiled()
+def _fill_both(indptr, indices, data, upper, s_indptr, s_indices, s_data):
+    """What a row gets, from others in turn, comes sorted: above the diagonal by the rows of the triangle, and then
+    below it by the rows above."""
+    indptr, indices, s_indptr = unsigned(indptr), unsigned(indices), unsigned(s_indptr)
+    n, one = len(upper), np.uint32(1)
+    lower = s_indptr[:-1].copy()
+    for i in range(n):
+        last = upper[i] - one  # of the row up to its diagonal; no row above has come to it yet
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if j == i:
+                f = last
+            else:
+                f = upper[j]
+                upper[j] += one
+            s_indices[f] = i
+            s_data[f] = data[e]
+    for j in range(n):
+        for f in range(s_indptr[j] + (indptr[j + 1] - indptr[j]), s_indptr[j + 1]):
+            i = np.uint32(s_indices[f])
+            s_indices[lower[i]] = j
+            s_data[lower[i]] = s_data[f]
+            lower[i] += one
+
+
+@compiled()
 def _triple_product(
     r_indptr, r_indices, r_data, indptr, indices, data, p_indptr, p_indices, p_data, result, row_of_RA, row_of_result
 ):
-    """CSR arrays of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that vanish.
+    """CSR arrays of the lower triangle of (R A) P, row by row (Gustavson 1978); rows not sorted, and without sums that
+    vanish. P's rows are sorted.
 
     A row of R A is used up at once, so that no product of the size of A is ever stored. `result` holds the arrays that
     are returned, zeros first, unless they have to grow. Of both rows, the sums by column, and -1 everywhere in what
@@ -107,17 +151,14 @@ def _triple_product(
     hints = np.uint32(len(r_indices) if len(indices) > CACHED else 0)
     for i in range(num_coarse):
         if count + num_coarse > len(coarse_indices):
-            capacity = 2 * len(coarse_indices)
+            capacity = 2 * len(coarse_indices) + num_coarse
             coarse_indices, coarse_data = _grown(coarse_indices, count, capacity), _grown(coarse_data, count, capacity)
         size = 0
         for e in range(r_indptr[i], r_indptr[i + 1]):
             k, r = r_indices[e], r_data[e]
             if e + 2 * ROWS_AHEAD < hints:
                 prefetch(start, r_indices[e + 2 * ROWS_AHEAD])
-                first = start[r_indices[e + ROWS_AHEAD]]
-                prefetch(indices, first)
-                prefetch(data, first)
-                prefetch(data, first + 7)  # a row of eight or more has a second line
+                prefetch_row(indices, data, start[r_indices[e + ROWS_AHEAD]])
             for f in range(start[k], end[k]):
                 j = indices[f]
                 if seen[j] != i:
@@ -134,10 +175,13 @@ def _triple_product(
                 first = p_start[row[g - ROWS_AHEAD]]
                 prefetch(p_indices, first)
                 prefetch(p_data, first)
+                prefetch(p_data, first + 8)
             if sums[k] == 0.0:
                 continue
             for f in range(p_start[k], p_end[k]):
                 j = p_indices[f]
+                if j > i:
+                    break
                 if coarse_seen[j] != i:
                     coarse_seen[j] = i
                     coarse_sums[j] = sums[k] * p_data[f]

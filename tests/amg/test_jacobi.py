@@ -48,3 +48,23 @@ def test_the_one_step_written_out():
     P = smooth_by_jacobi(A, fit_smoothed_aggregation(aggregates, 2, np.ones(4)), C).toarray() * np.sqrt(2.0)
     # Row 0 has one column, so its update is taken off whole; row 1 keeps 4/3 (1/4, -1/4), whose mean is 0.
     np.testing.assert_allclose(P, [[1, 0], [2 / 3, 1 / 3], [1 / 3, 2 / 3], [0, 1]], atol=1e-15)
+
+
+@pytest.mark.parametrize("pairs", [2, 5, 40, 1000])
+def test_other_numbers_of_the_aggregates_are_other_numbers_of_the_columns(pairs):
+    """A hub is coupled to all, its row of any length, the others in pairs that are the aggregates."""
+    n = 2 * pairs + 1
+    couplings = np.zeros((n, n))
+    couplings[0, 1:] = couplings[1:, 0] = 1.0
+    first = np.arange(1, n, 2)
+    couplings[first, first + 1] = couplings[first + 1, first] = 1.0
+    A, C = csr_array(np.diag(couplings.sum(axis=1) + 1.0) - couplings), csr_array(couplings + np.eye(n))
+    in_order = np.concatenate([[0], np.arange(pairs).repeat(2)]).astype(np.int32)
+    number = np.random.default_rng(pairs).permutation(pairs).astype(np.int32)
+    one, other = (
+        smooth_by_jacobi(A, fit_smoothed_aggregation(aggregates, pairs, np.ones(n)), C)
+        for aggregates in (in_order, number[in_order])
+    )
+    assert one.has_canonical_format and other.has_canonical_format
+    assert np.diff(other.indptr)[0] == pairs
+    np.testing.assert_array_equal(other.toarray()[:, number], one.toarray())
