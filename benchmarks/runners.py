@@ -8,19 +8,23 @@ Variation B's problems (32x32), a number of iterations of `training.episodes_per
     sampling     `Algorithm.train()` with a learner that does nothing: episodes, shipping, metrics, weights
     end to end   with the real learner, as in `psparsity train`
 
-Every algorithm runs one iteration before the clock starts. Target: 1.8 x from 1 to 2 runners.
+Every algorithm runs one iteration before the clock starts. Target: 1.8 x from 1 to 2 runners. Beside the rates stand
+the CPU milliseconds that all processes together take for an episode: what is more of them with two runners is the
+machine's doing, whose cores share caches and memory, and what is more of them than alone is RLlib's and Ray's.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from benchmarks.algorithms import IdleLearner, build, iterate, local_ray
+from benchmarks.processes import cpu_seconds, descendants
 from benchmarks.record import arguments_parser, interleave, result_directory, spread, write_result
 from rllib_psparsity.config.load import load_config
 from rllib_psparsity.training.learner import SparsifyLearner
@@ -36,13 +40,24 @@ def label(what: str, runners: int) -> str:
     return f"{what}, {runners} runner{'s' if runners > 1 else ''}"
 
 
-def measure(algorithm: Any, iterations: int) -> dict[str, Any]:
-    """Some iterations and their rate."""
-    done = iterate(algorithm, iterations)
-    return {**asdict(done), "episodes_per_second": done.episodes / done.seconds}
+def measure(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` says of its seconds and episodes, the rate, and the CPU time of all processes an episode."""
+    processes = {os.getpid()} | descendants(os.getpid())
+    before = cpu_seconds(processes)
+    done = work()
+    return {
+        **done,
+        "episodes_per_second": done["episodes"] / done["seconds"],
+        "cpu_milliseconds_per_episode": 1e3 * (cpu_seconds(processes) - before) / done["episodes"],
+    }
 
 
-def measure_alone(algorithm: Any, iterations: int) -> dict[str, Any]:
+def train(algorithm: Any, iterations: int) -> dict[str, Any]:
+    """Some iterations."""
+    return asdict(iterate(algorithm, iterations))
+
+
+def sample_only(algorithm: Any, iterations: int) -> dict[str, Any]:
     """As many episodes, an equal share by every runner, which keeps them to itself."""
     run, group = algorithm.config.run_config, algorithm.env_runner_group
     episodes = iterations * run.training.episodes_per_iteration // group.num_remote_workers()
@@ -50,8 +65,7 @@ def measure_alone(algorithm: Any, iterations: int) -> dict[str, Any]:
     counts = group.foreach_env_runner(
         partial(sample_alone, episodes=episodes, chunk=run.env_runners.episodes_per_chunk), local_env_runner=False
     )
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "episodes": sum(counts), "episodes_per_second": sum(counts) / seconds}
+    return {"seconds": time.perf_counter() - start, "episodes": sum(counts)}
 
 
 def sample_alone(runner: Any, episodes: int, chunk: int) -> int:
@@ -69,6 +83,7 @@ def summarise(rows: Sequence[dict[str, dict[str, Any]]], counts: Sequence[int]) 
         few, many = label(what, counts[0]), label(what, counts[-1])
         for name in (label(what, count) for count in counts):
             figures[name] = spread([row[name]["episodes_per_second"] for row in rows])
+            figures[f"{name}, CPU ms an episode"] = spread([row[name]["cpu_milliseconds_per_episode"] for row in rows])
         ratios = [row[many]["episodes_per_second"] / row[few]["episodes_per_second"] for row in rows]
         figures[f"{what}, ratio"] = spread(ratios)
     return figures
@@ -89,10 +104,13 @@ def main() -> None:
             for count in options.runners:
                 overrides = (*options.overrides, f"env_runners.count={count}")
                 algorithms[label(what, count)] = build(load_config(variation="B", overrides=overrides), learner)
-        variants = {name: partial(measure, algorithm, options.iterations) for name, algorithm in algorithms.items()}
+        variants = {
+            name: partial(measure, partial(train, algorithm, options.iterations))
+            for name, algorithm in algorithms.items()
+        }
         for count in options.runners:
             sampler = algorithms[label(SAMPLING, count)]
-            variants[label(ALONE, count)] = partial(measure_alone, sampler, options.iterations)
+            variants[label(ALONE, count)] = partial(measure, partial(sample_only, sampler, options.iterations))
         interleave(variants, 1)  # compiles, connects, warms up
         rows = interleave(variants, options.repeats)
         for algorithm in algorithms.values():
@@ -101,7 +119,7 @@ def main() -> None:
     figures = summarise(rows, options.runners)
     for name, values in figures.items():
         if isinstance(values, dict):
-            print(f"{name:<28} {values['median']:8.2f}  ({values['min']:.2f} to {values['max']:.2f})")
+            print(f"{name:<44} {values['median']:8.2f}  ({values['min']:.2f} to {values['max']:.2f})")
     print(write_result("runners", sys.argv[1:], figures, rows, result_directory(options)))
 
 

@@ -57,7 +57,11 @@ def test_runs_without_the_columns_are_refused(tmp_path):
 def test_gain_from_more_runners():
     rates = {"sampling, 1 runner": 50.0, "sampling, 2 runners": 90.0, "end to end, 1 runner": 40.0}
     rates |= {"end to end, 2 runners": 60.0, "alone, 1 runner": 100.0, "alone, 2 runners": 190.0}
-    figures = runners.summarise([{name: {"episodes_per_second": rate} for name, rate in rates.items()}], [1, 2])
+    row = {
+        name: {"episodes_per_second": rate, "cpu_milliseconds_per_episode": 1000 / rate} for name, rate in rates.items()
+    }
+    figures = runners.summarise([row], [1, 2])
+    assert figures["alone, 1 runner, CPU ms an episode"]["median"] == 10.0
     assert figures["sampling, ratio"]["median"] == 1.8 and figures["end to end, ratio"]["median"] == 1.5
 
 
