@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import bsr_array, csr_array
 
 from rllib_psparsity.compiled import compiled
-from rllib_psparsity.graph.kernels import row_statistics, without_negligible
+from rllib_psparsity.graph.kernels import clear_negligible, row_statistics
 from rllib_psparsity.graph.large_graph import LargeLevelGraph
 from rllib_psparsity.graph.level_graph import NODE_FEATURES, LevelGraph
 from rllib_psparsity.unsigned import unsigned
@@ -45,8 +45,8 @@ def large_level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> La
     node_features[:, 6:] = (level / 4.0, np.log10(min(n, LARGEST)) / 6.0, (block - 1) / 2.0)
     num_edges, negligible, rows = row_statistics(A.indptr, A.indices, values, node_features)
     if negligible:
-        values = without_negligible(A.indptr, A.indices, values, rows[1])
-        num_edges, _, rows = row_statistics(A.indptr, A.indices, values, node_features)
+        values = values.copy() if values is A.data else values
+        clear_negligible(A.indptr, A.indices, values, rows[1])
     return LargeLevelGraph(node_features, level, block, (A.indptr, A.indices, values), rows, num_edges)
 
 

@@ -16,9 +16,9 @@ Galerkin products are full of them."""
 
 @compiled()
 def row_statistics(indptr, indices, values, node):
-    """The number of edges, whether any is negligible, and per row what the edges need of their ends.
+    """The number of edges, whether any entry is `NEGLIGIBLE`, and per row what the edges need of their ends.
 
-    Fills the first six node features.
+    Fills the first six node features. An entry that is negligible counts as zero.
 
     Per row: w_ii as stored; ``1 / sqrt(w_ii)``; the reciprocals of the degree, of the largest -w and of the sum of
     magnitudes, all off the diagonal, and 0 where there is none; the l1 weight, which is w_ii plus that sum; the
@@ -45,6 +45,10 @@ def row_statistics(indptr, indices, values, node):
             if j == i or w == 0.0:
                 continue
             size = abs(w)
+            relative = size * root[i] * root[j]
+            if relative < NEGLIGIBLE:
+                negligible = True
+                continue
             degree += 1
             num_edges += j > i
             signed += w
@@ -52,8 +56,6 @@ def row_statistics(indptr, indices, values, node):
             square += size * size
             positive += max(w, 0.0)
             largest = max(largest, -w)
-            relative = size * root[i] * root[j]
-            negligible |= relative < NEGLIGIBLE
             scaled += relative
             scaled_max = max(scaled_max, relative)
         if degree > 0:
@@ -72,22 +74,21 @@ def row_statistics(indptr, indices, values, node):
     for i in range(n):
         back = 0.0
         for e in range(indptr[i], indptr[i + 1]):
-            if indices[e] != i:
-                back += values[e] * values[e] / weight[indices[e]]
+            j = indices[e]
+            if j != i and not (negligible and abs(values[e]) * root[i] * root[j] < NEGLIGIBLE):
+                back += values[e] * values[e] / weight[j]
         evolved[i] = stay[i] * stay[i] + back / weight[i]
     return num_edges, negligible, (diagonal, root, per_degree, per_largest, per_total, weight, stay, evolved)
 
 
 @compiled()
-def without_negligible(indptr, indices, values, root):
-    """A copy of the values with zeros in place of what is `NEGLIGIBLE`; `root` is that of `row_statistics`."""
+def clear_negligible(indptr, indices, values, root):
+    """Zeros in place of what is `NEGLIGIBLE`; `root` is that of `row_statistics`."""
     indptr, indices = unsigned(indptr), unsigned(indices)
-    kept = values.copy()
     for i in range(len(root)):
         for e in range(indptr[i], indptr[i + 1]):
             if indices[e] != i and abs(values[e]) * root[i] * root[indices[e]] < NEGLIGIBLE:
-                kept[e] = 0.0
-    return kept
+                values[e] = 0.0
 
 
 @compiled()
