@@ -9,8 +9,8 @@ Variation B's problems (32x32), a number of iterations of `training.episodes_per
     end to end   with the real learner, as in `psparsity train`
 
 Every algorithm runs one iteration before the clock starts. Target: 1.8 x from 1 to 2 runners. Beside the rates stand
-the CPU milliseconds that all processes together take for an episode: what is more of them with two runners is the
-machine's doing, whose cores share caches and memory, and what is more of them than alone is RLlib's and Ray's.
+the CPU milliseconds that all processes together take for an episode: with two runners there are more of them where the
+cores wait for each other's caches and memory, and what is more of them than alone is RLlib's, Ray's and the learner's.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ def _smooth(indptr, indices, data, c_indptr, c_indices, columns, values, b, p_in
 
 @compiled()
 def _sort_row(indices, data, first, last):
-    """Sort a row in place. Rows are short, and those are inserted entry by entry; for long ones this is a Shell sort
-    (Knuth 1973, volume 3, section 5.2.1), of less than 1.5 powers of their length."""
+    """Sort a row in place: Shell's sort, in O(m^1.5) for m entries (Knuth 1973, volume 3, section 5.2.1). Rows are
+    short, and of those it inserts entry by entry."""
     gap = 1
     while gap < (last - first) // 3:
         gap = 3 * gap + 1

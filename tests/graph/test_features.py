@@ -266,6 +266,14 @@ def test_rounding_is_measured_by_the_diagonal(scale):
     assert graph.num_edges < (off.nnz - made.num_unknowns) / 2
 
 
+@pytest.mark.parametrize("candidate", [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]])
+def test_what_rounding_left_stays_in_the_matrix(candidate):
+    A, B = canonical([[1.0, 1e-13, -0.5], [1e-13, 1.0, 0.0], [-0.5, 0.0, 1.0]]), np.array(candidate)[:, None]
+    data = A.data.copy()
+    assert level_graph(A, B, 0).edge_index.tolist() == [[0], [2]]
+    np.testing.assert_array_equal(A.data, data)
+
+
 def test_inputs_stay_untouched():
     for name in ("nine_point", "elasticity"):
         A, B = case(name)
