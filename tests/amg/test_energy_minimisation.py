@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, diags_array, eye_array, kron
 
-from rllib_psparsity.amg.energy_minimisation import minimise_energy
+from rllib_psparsity.amg import energy_minimisation
+from rllib_psparsity.amg.energy_minimisation import MANY_ROWS, minimise_energy
 from rllib_psparsity.amg.prolongation import aggregate
 from rllib_psparsity.amg.tentative import Tentative, fit_root_node, fit_smoothed_aggregation
 from rllib_psparsity.prefetch import CACHED
@@ -41,10 +42,28 @@ def test_equals_pyamg(name, number, degree, root_node, zeros):
         assert_same_prolongator(P, energy(A, b, C, degree, root_node), same_pattern=zeros == "nowhere")
 
 
-def test_copies_beyond_the_caches_each_get_the_same_columns():
+@pytest.mark.parametrize("zeros", ["nowhere", "somewhere", "aggregate"])
+@pytest.mark.parametrize("root_node", [False, True], ids=["sa", "rootnode"])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize(("name", "number"), LEVELS)
+def test_by_rows_and_by_columns_of_P_are_the_same(name, number, degree, root_node, zeros, monkeypatch):
+    A, B = level(name, number)
+    rng = np.random.default_rng([degree, number, root_node])
+    C = random_strength(A, B, rng)
+    T = tentative(C, random_candidate(A, B, C, rng, zeros), root_node)
+    by_columns = minimise_energy(A, T, C, degree)
+    monkeypatch.setattr(energy_minimisation, "MANY_ROWS", 0)
+    by_rows = minimise_energy(A, T, C, degree)
+    assert_same_prolongator(by_rows, by_columns, same_pattern=zeros == "nowhere")
+
+
+@pytest.mark.parametrize("storage", ["columns", "rows"])
+def test_copies_beyond_the_caches_each_get_the_same_columns(storage):
+    """So many entries that columns ask for rows ahead, and so many rows that they are what is stored."""
     A, B = level("nine_point", 0)
     C = random_strength(A, B, np.random.default_rng(0))
-    copies = CACHED // A.nnz + 1
+    copies = (CACHED // A.nnz if storage == "columns" else MANY_ROWS // len(B)) + 1
+    assert (copies * len(B) > MANY_ROWS) == (storage == "rows")
     large, strong = (csr_array(kron(eye_array(copies), M, format="csr")) for M in (A, C))
     many = minimise_energy(large, tentative(strong, np.tile(B, (copies, 1)), False), strong, 2)
     P = minimise_energy(A, tentative(C, B, False), C, 2)
