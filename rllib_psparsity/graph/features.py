@@ -21,10 +21,13 @@ LARGEST = 16_384
 such graphs would extrapolate."""
 AT_ONCE = 4096
 """Nodes up to which all edge features are computed at once, since they stay in a processor's cache."""
+EDGES_AT_ONCE = 1 << 17
+"""And edges: a coarse level in three dimensions has hundreds a node."""
 
 
 def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGraph:
-    """The observation of the level (A, B): a `LargeLevelGraph`, whose edge features wait, above `AT_ONCE` nodes.
+    """The observation of the level (A, B): a `LargeLevelGraph`, whose edge features wait, above `AT_ONCE` nodes or
+    `EDGES_AT_ONCE` edges.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LevelGra
     level : number of the level, 0 for the finest
     """
     graph = large_level_graph(A, B, level)
-    return graph if graph.num_nodes > AT_ONCE else graph.complete()
+    return graph if graph.num_nodes > AT_ONCE or graph.num_edges > EDGES_AT_ONCE else graph.complete()
 
 
 def large_level_graph(A: csr_array | bsr_array, B: np.ndarray, level: int) -> LargeLevelGraph:
