@@ -1,8 +1,8 @@
 """A multigrid hierarchy, built level by level from decisions.
 
 The environment and the deployed solver build through this file alone, so a greedy episode and a deployed set-up give
-the same hierarchy bit for bit, as long as `decide` sees all of a graph: above `graph.features.AT_ONCE` nodes a policy
-without message passing looks at a sample of its edges in a set-up.
+the same hierarchy bit for bit, as long as `decide` sees all of a graph: above `graph.features.AT_ONCE` nodes or
+`EDGES_AT_ONCE` edges a policy without message passing looks at a sample of its edges in a set-up.
 """
 
 from __future__ import annotations

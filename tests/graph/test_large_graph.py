@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from rllib_psparsity.environment.sparsify import SparsifyEnv
 from rllib_psparsity.graph import features
-from rllib_psparsity.graph.features import AT_ONCE, large_level_graph, level_graph
+from rllib_psparsity.graph.features import AT_ONCE, EDGES_AT_ONCE, large_level_graph, level_graph
 from rllib_psparsity.graph.large_graph import SAMPLE, LargeLevelGraph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES, LevelGraph
 from tests.environment.tiny import textbook, tiny_config
@@ -65,6 +65,10 @@ def test_it_waits_above_a_size_that_caches_hold_and_travels_complete() -> None:
     for n, kind in ((AT_ONCE, LevelGraph), (AT_ONCE + 1, LargeLevelGraph)):
         line = csr_array((np.full(n, 2.0), np.arange(n), np.arange(n + 1)), shape=(n, n))
         assert type(level_graph(line, np.ones((n, 1)), 0)) is kind
+    for n, kind in ((512, LevelGraph), (513, LargeLevelGraph)):  # n (n - 1) / 2 edges
+        full = csr_array(np.full((n, n), -1.0) + np.diag(np.full(n, 2.0 * n)))
+        assert (full.nnz - n > 2 * EDGES_AT_ONCE) == (kind is LargeLevelGraph)
+        assert type(level_graph(full, np.ones((n, 1)), 0)) is kind
     A, B = case("jump", 130)
     graph = level_graph(A, B, 1)
     assert type(graph) is LargeLevelGraph
