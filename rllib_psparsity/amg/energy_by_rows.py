@@ -87,13 +87,14 @@ def _product(indptr, indices, data, p_indptr, p_indices, b, x, sums, along, y):
             sums[p_indices[e]] = 0.0
         for f in range(indptr[i], indptr[i + 1]):
             k = indices[f]
-            if f + 2 * ROWS_AHEAD < last:
-                ahead = p_indptr[indices[f + 2 * ROWS_AHEAD]]
+            if f + 4 * ROWS_AHEAD < last:
+                ahead = p_indptr[indices[f + 4 * ROWS_AHEAD]]
                 prefetch(p_indices, ahead)
                 prefetch(x, ahead)
                 prefetch(x, ahead + 7)
+            a = data[f]
             for e in range(p_indptr[k], p_ends[k]):
-                sums[p_indices[e]] += data[f] * x[e]
+                sums[p_indices[e]] += a * x[e]
         total = 0.0
         for e in range(p_indptr[i], p_ends[i]):
             s = sums[p_indices[e]]
