@@ -111,10 +111,10 @@ def warm_up(problem: str, methods: list[str], policy: str, guard: bool) -> None:
     from rllib_psparsity.amg.hierarchy import build_hierarchy
     from rllib_psparsity.amg.measurement import measure_solve
     from rllib_psparsity.deploy.artifact import load_policy
-    from rllib_psparsity.evaluation.warm_up import load_large_graph_kernels
+    from rllib_psparsity.evaluation.warm_up import load_kernels_of_large_levels
     from rllib_psparsity.problems.validation import check_matrix
 
-    load_large_graph_kernels()
+    load_kernels_of_large_levels()
     A = matrix(problem, WARM_UP_UNKNOWNS)
     for build in builders(methods, policy, guard).values():
         measure_solve(build(A))

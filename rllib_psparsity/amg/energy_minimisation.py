@@ -23,10 +23,10 @@ TOLERANCE = 1e-8
 """A squared norm of the preconditioned residual below this ends the iteration, as in PyAMG."""
 
 MANY_ROWS = 1 << 17
-"""Beyond so many the values are stored by rows of P; from half as many on some levels gain, and some lose."""
+"""Beyond so many rows nearly every level gains by storage by rows; from half as many on some do, and some lose."""
 
 
-def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> csr_array:
+def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int, by_rows: bool | None = None) -> csr_array:
     """Columns of little energy on the pattern of |C|^degree |T| that still reproduce the candidate.
 
     Parameters
@@ -35,6 +35,8 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     T : the tentative prolongator, where the iteration starts
     C : (N, N) symmetric csr_array with its diagonal, the strong couplings; its values play no role
     degree : 1 or more
+    by_rows : whether the values are stored by rows of P in the meantime, or by its columns; by default the former
+        beyond `MANY_ROWS`, where it is faster
 
     Returns
     -------
@@ -47,13 +49,13 @@ def minimise_energy(A: csr_array, T: Tentative, C: csr_array, degree: int) -> cs
     stay the identity (Manteuffel, Olson, Schroder and Southworth 2017). Every product and residual X is projected row
     by row: ``x_i - (x_i . b_i) b_i / (b_i . b_i)`` with b_i the coarse candidate on the row's pattern.
 
-    The values are stored by rows of P where there are many of them, and by its columns elsewhere (`energy_by_rows`,
-    `energy_by_columns`). Both sum in the same order but for the inner products over all of P.
+    `energy_by_rows` and `energy_by_columns` sum in the same order but for the inner products over all of P.
     """
     shape = A.shape[0], len(T.b_coarse)
+    by_rows = shape[0] > MANY_ROWS if by_rows is None else by_rows
     member_indptr, members = members_of(T.columns, shape[1])
     indptr, rows = reach(C.indptr, C.indices, member_indptr, members, T.columns, T.is_root, degree)
-    if shape[0] > MANY_ROWS:
+    if by_rows:
         pattern = csc_array((np.ones(len(rows), dtype=np.int8), rows, indptr), shape=shape).tocsr()
         del rows
         indptr, indices, data = _by_rows(A, T, pattern.indptr, pattern.indices)

@@ -158,9 +158,9 @@ def _load_kernels(policy: LoadedPolicy, build: Callable[[Problem], LearnedSolver
     the set-up that is timed shows which ones the policy chooses. The guard's own recipes are mostly among them."""
     from rllib_psparsity.amg.measurement import measure_solve
     from rllib_psparsity.evaluation.arms import recipe_methods
-    from rllib_psparsity.evaluation.warm_up import load_large_graph_kernels, warm_up_problem
+    from rllib_psparsity.evaluation.warm_up import load_kernels_of_large_levels, warm_up_problem
 
-    load_large_graph_kernels()
+    load_kernels_of_large_levels()
     tiny = warm_up_problem(block, block)
     with suppress(SetupFailure):  # without the guard; the user's matrix may fare better
         measure_solve(build(tiny))

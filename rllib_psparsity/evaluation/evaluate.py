@@ -12,7 +12,7 @@ from rllib_psparsity.evaluation.method import Measurable
 from rllib_psparsity.evaluation.provenance import command_line, commit
 from rllib_psparsity.evaluation.rows import Row, read_rows, write_rows
 from rllib_psparsity.evaluation.suite import Suite
-from rllib_psparsity.evaluation.warm_up import kind_of, load_large_graph_kernels, warm_up_problem
+from rllib_psparsity.evaluation.warm_up import kind_of, load_kernels_of_large_levels, warm_up_problem
 
 SETTINGS, CALLS = "settings", "calls"
 
@@ -110,7 +110,7 @@ class Evaluation:
 
 
 def _load_code(methods: Sequence[Measurable], block: int, num_candidates: int) -> None:
-    load_large_graph_kernels()
+    load_kernels_of_large_levels()
     problem = warm_up_problem(block, num_candidates)
     list(measure_rounds(problem, [method for method in methods if method.applies_to(problem)], 0, 1))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import bsr_array
 
+from rllib_psparsity.amg.energy_minimisation import minimise_energy
+from rllib_psparsity.amg.prolongation import aggregate
+from rllib_psparsity.amg.tentative import fit_smoothed_aggregation
 from rllib_psparsity.graph.features import large_level_graph
 from rllib_psparsity.graph.level_graph import EDGE_FEATURES
 from rllib_psparsity.problems.families.stencil import stencil_matrix
@@ -31,10 +34,13 @@ def warm_up_problem(block: int, num_candidates: int) -> Problem:
     return Problem(A if block == 1 else bsr_array(A.tobsr((block, block))), B, f"warm-up {block}", "warm-up")
 
 
-def load_large_graph_kernels() -> None:
-    """Those that a graph of any size runs if it is large, and small ones do without."""
+def load_kernels_of_large_levels() -> None:
+    """Those that a level of any size runs if it is large, and small ones do without."""
     problem = warm_up_problem(1, 1)
-    graph = large_level_graph(problem.A, problem.B, 0)
+    A = problem.A
+    graph = large_level_graph(A, problem.B, 0)
     graph.edge_sample()
     for feature in ("log_symmetric", "evolution_min"):
         graph.edge_feature(EDGE_FEATURES.index(feature))
+    aggregates, roots = aggregate(A)
+    minimise_energy(A, fit_smoothed_aggregation(aggregates, len(roots), problem.B[:, 0]), A, degree=1, by_rows=True)
