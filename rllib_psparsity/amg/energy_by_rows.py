@@ -87,7 +87,7 @@ def _product(indptr, indices, data, p_indptr, p_indices, b, x, sums, along, y):
             sums[p_indices[e]] = 0.0
         for f in range(indptr[i], indptr[i + 1]):
             k = indices[f]
-            if f + 4 * ROWS_AHEAD < last:
+            if f + 4 * ROWS_AHEAD < last:  # rows of P are short, so more of them than elsewhere
                 ahead = p_indptr[indices[f + 4 * ROWS_AHEAD]]
                 prefetch(p_indices, ahead)
                 prefetch(x, ahead)
